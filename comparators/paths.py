@@ -1,0 +1,134 @@
+"""JSONPath (RFC 9535) limited to names, indexes, `[*]`, `.*` and `..`, and the spelling of normalized paths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Key = str | int
+"""One step of a concrete path: a member name or an array index."""
+
+MAX_PATH_LENGTH = 1_000
+MAX_STEPS = 50
+
+_PLAIN_NAME = re.compile(r"[^\W\d]\w*", re.UNICODE)
+_QUOTED = re.compile(r"\[\s*(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\s*\]")
+_INDEX = re.compile(r"\[\s*(0|[1-9][0-9]{0,9})\s*\]")
+_ANY_ITEM = re.compile(r"\[\s*\*\s*\]")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+class PathError(ValueError):
+    """A path that cannot be used; the text says where it goes wrong and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`name` matches one member, `index` one element, `any` every child, `deep` any number of levels (`..`)."""
+
+    sort: Literal["name", "index", "any", "deep"]
+    key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A compiled path. `text` is as written; an empty `steps` is the root."""
+
+    text: str
+    steps: tuple[Step, ...]
+
+    @property
+    def concrete(self) -> int:
+        """How many steps name something: the more there are, the more specific the path is."""
+        return sum(1 for step in self.steps if step.sort in ("name", "index"))
+
+
+_ANY = Step("any")
+_DEEP = Step("deep")
+
+
+def compile_path(text: str) -> Path:
+    """Compile `text`. A trailing `..` means the place itself and everything below it.
+
+    Raises PathError for anything outside the limited language.
+    """
+    if len(text) > MAX_PATH_LENGTH:
+        raise PathError(f"path is longer than {MAX_PATH_LENGTH} characters")
+    if not text.startswith("$"):
+        raise PathError(f"path {text!r} must start with '$'")
+    steps: list[Step] = []
+    at = 1
+    while at < len(text):
+        if text.startswith("..", at):
+            steps.append(_DEEP)
+            at += 2
+            if at == len(text) or text[at] == "[":
+                continue
+            step, at = _bare(text, at)
+        elif text[at] == ".":
+            step, at = _bare(text, at + 1)
+        elif text[at] == "[":
+            step, at = _bracket(text, at)
+        else:
+            raise PathError(f"path {text!r}: expected '.', '..' or '[' at character {at + 1}")
+        steps.append(step)
+        if len(steps) > MAX_STEPS:
+            raise PathError(f"path {text!r} has more than {MAX_STEPS} steps")
+    return Path(text, tuple(steps))
+
+
+def _bare(text: str, at: int) -> tuple[Step, int]:
+    if text.startswith("*", at):
+        return _ANY, at + 1
+    found = _PLAIN_NAME.match(text, at)
+    if not found:
+        raise PathError(f"path {text!r}: expected a name or '*' at character {at + 1}")
+    return Step("name", found[0]), found.end()
+
+
+def _bracket(text: str, at: int) -> tuple[Step, int]:
+    if found := _ANY_ITEM.match(text, at):
+        return _ANY, found.end()
+    if found := _INDEX.match(text, at):
+        return Step("index", int(found[1])), found.end()
+    if found := _QUOTED.match(text, at):
+        raw = found[1] if found[1] is not None else found[2]
+        return Step("name", _ESCAPE.sub(r"\1", raw)), found.end()
+    raise PathError(
+        f"path {text!r}: only [*], [0] and ['name'] may stand in brackets (character {at + 1}); "
+        "filters, slices and negative indexes are not supported"
+    )
+
+
+def render(keys: tuple[Key, ...] | list[Key]) -> str:
+    """The normalized path of a place, dotted where the name allows it: `$.data[3]['odd name']`."""
+    parts = ["$"]
+    for key in keys:
+        if isinstance(key, int):
+            parts.append(f"[{key}]")
+        elif _PLAIN_NAME.fullmatch(key):
+            parts.append(f".{key}")
+        else:
+            parts.append(_quote(key))
+    return "".join(parts)
+
+
+def _quote(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"['{escaped}']"
+
+
+_INDEX_IN_PATH = re.compile(r"('(?:[^'\\]|\\.)*')|\[[0-9]+\]")
+_ID_KEY = re.compile(r"\['(?:[0-9a-fA-F]{24}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'\]")
+_DOTTED_ID_KEY = re.compile(r"\.[0-9a-fA-F]{24}(?![0-9A-Za-z_])")
+
+
+def pattern_of(path: str) -> str:
+    """The pattern of a normalized path: indexes become `[*]`, members named by an id become `.*`.
+
+    >>> pattern_of("$.data[3].buyer.id")
+    '$.data[*].buyer.id'
+    """
+    path = _DOTTED_ID_KEY.sub(".*", _ID_KEY.sub(".*", path))
+    return _INDEX_IN_PATH.sub(lambda found: found[1] or "[*]", path)

@@ -1,0 +1,124 @@
+"""The nouns that travel between the rooms. All are frozen: what was observed does not change afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from comparators.model import Difference, Tolerated
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Header fields in the order and spelling they had on the wire, repeated ones repeated."""
+
+
+def header(headers: Headers, name: bytes) -> str | None:
+    """The first field called `name` (lower case), decoded as latin-1 as HTTP has it; None when absent."""
+    for key, value in headers:
+        if key.lower() == name:
+            return value.decode("latin-1")
+    return None
+
+
+class Side(StrEnum):
+    PRIMARY = "primary"
+    SHADOW = "shadow"
+
+
+class Stage(StrEnum):
+    OFF = "off"
+    SHADOW = "shadow"
+
+
+class Verdict(StrEnum):
+    """The one outcome of an exchange. The values are what the ledger, the API and the metrics show."""
+
+    MATCH = "match"
+    DIFF = "diff"
+    TRANSIENT = "transient"
+    UNSTABLE = "unstable"
+    SHADOW_ERROR = "shadow_error"
+    PRIMARY_ERROR = "primary_error"
+    NOT_SAMPLED = "skipped:not_sampled"
+    NO_ROOM = "skipped:no_room"
+    TOO_LARGE = "skipped:too_large"
+    NOT_COMPARABLE = "skipped:not_comparable"
+    NOT_MODIFIED = "skipped:not_modified"
+    BREAKER_OPEN = "skipped:breaker_open"
+    PAUSED = "skipped:paused"
+    CANCELLED = "skipped:cancelled"
+    LOST = "lost"
+
+
+COMPARISONS = frozenset({Verdict.MATCH, Verdict.DIFF, Verdict.TRANSIENT, Verdict.UNSTABLE})
+FAILURES = frozenset({Verdict.SHADOW_ERROR, Verdict.LOST})
+SKIPS = frozenset(verdict for verdict in Verdict if verdict.value.startswith("skipped:"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """What is asked of a side. `target` is the path and query as on the wire, starting with a slash."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one side answered, or why it did not. Either `status` or `error` is set.
+
+    `body` is decoded (no content coding) and complete; None when it was not read or was too large.
+    `seconds` is the time from asking to the last byte. `error` is an `UpstreamError` code, or one of
+    `too_large`, `coding` (an unknown or broken content coding).
+    """
+
+    side: Side
+    status: int | None = None
+    headers: Headers = ()
+    body: bytes | None = None
+    error: str | None = None
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is kept of one exchange that differed or failed. Already redacted: nothing of it needs hiding again."""
+
+    id: str
+    at: datetime
+    domain: str
+    route: str
+    verdict: Verdict
+    method: str
+    target: str
+    request_headers: tuple[tuple[str, str], ...]
+    primary_status: int | None
+    shadow_status: int | None
+    primary_headers: tuple[tuple[str, str], ...]
+    shadow_headers: tuple[tuple[str, str], ...]
+    primary_body: str | None
+    shadow_body: str | None
+    primary_seconds: float
+    shadow_seconds: float
+    differences: tuple[Difference, ...]
+    differences_total: int
+    settling: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One verdict with all that the ledger is to keep of it. `trace` only where there is something to inspect."""
+
+    domain: str
+    route: str
+    verdict: Verdict
+    at: datetime
+    differences: tuple[Difference, ...] = ()
+    tolerated: tuple[Tolerated, ...] = ()
+    trace: Trace | None = field(default=None, compare=False)
+    primary_seconds: float | None = None
+    shadow_seconds: float | None = None
