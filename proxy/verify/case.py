@@ -1,0 +1,59 @@
+"""What one claimed exchange carries on its way to a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from comparators.model import Tolerated
+from proxy.ledger import Ticket
+from proxy.model import Observation, Verdict
+from proxy.verify.exchange import Exchange
+from proxy.verify.settle import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """What verification knows of a route. `layers` as in `work.layers_text`."""
+
+    sampling: float
+    layers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """Clock, randomness and waiting, handed in so that tests decide them. `monotonic` is in seconds."""
+
+    monotonic: Callable[[], float]
+    now: Callable[[], datetime]
+    draw: Callable[[], float]
+    new_id: Callable[[], str]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One claimed exchange. `entity` is the id in its path, where there is one."""
+
+    ticket: Ticket
+    domain: str
+    route: str
+    facts: RouteFacts
+    entity: str | None
+    exchange: Exchange
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a case ended. `pair` is what the verdict rests on; `settling` tells the re-reads, oldest first."""
+
+    verdict: Verdict
+    pair: Pair | None = None
+    primary: Observation | None = None
+    shadow: Observation | None = None
+    settling: tuple[str, ...] = ()
+    detail: str = ""
+    tolerated: tuple[Tolerated, ...] = ()

@@ -1,0 +1,33 @@
+"""How a verification read is asked for: the caller's request without what belongs to one connection or one cache."""
+
+from __future__ import annotations
+
+from proxy.model import Headers, ReadRequest
+from proxy.verify.plan import MARK
+
+# Conditions and ranges would make the answer partial (RFC 9110 sections 13 and 14); the others belong to one
+# connection (section 7.6.1). Expect would only add a round trip.
+_DROPPED = frozenset(
+    {
+        b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since", b"if-range", b"range",
+        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"trailer",
+        b"transfer-encoding", b"upgrade", b"expect", b"content-length", b"accept-encoding", MARK,
+    }
+)  # fmt: skip
+
+
+def read_request(method: str, target: str, headers: Headers, body: bytes = b"") -> ReadRequest:
+    """The marked, unconditional form of a client's request, with its credentials and its trace context.
+
+    No content coding is asked for: compressing on one side and expanding on the other buys nothing on a short way.
+    """
+    named = {
+        token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
+    }
+    kept = [(name, value) for name, value in headers if name.lower() not in _DROPPED and name.lower() not in named]
+    return ReadRequest(
+        method,
+        target,
+        (*kept, (b"Accept-Encoding", b"identity"), (b"X-Shadow-Read", b"1")),
+        body,
+    )
