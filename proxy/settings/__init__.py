@@ -1,0 +1,53 @@
+"""The typed configuration: read, checked and explained. `load_settings` is the way in."""
+
+from __future__ import annotations
+
+from proxy.settings.blocks import (
+    AdminSettings,
+    BreakerSettings,
+    ColumnSource,
+    FileSource,
+    GateOverride,
+    GateSettings,
+    IdsSettings,
+    LedgerSettings,
+    LimitsSettings,
+    NamedSource,
+    PostgresSettings,
+    PrimarySettings,
+    SettleSettings,
+    ShadowSettings,
+)
+from proxy.settings.load import load_rules, load_settings
+from proxy.settings.model import DomainSettings, RouteSettings, Settings
+from proxy.settings.routes import Claim, RouteMatch, Router
+from proxy.settings.show import json_schema, show
+from proxy.settings.types import HostPort
+
+__all__ = [
+    "AdminSettings",
+    "BreakerSettings",
+    "Claim",
+    "ColumnSource",
+    "DomainSettings",
+    "FileSource",
+    "GateOverride",
+    "GateSettings",
+    "HostPort",
+    "IdsSettings",
+    "LedgerSettings",
+    "LimitsSettings",
+    "NamedSource",
+    "PostgresSettings",
+    "PrimarySettings",
+    "RouteMatch",
+    "RouteSettings",
+    "Router",
+    "Settings",
+    "SettleSettings",
+    "ShadowSettings",
+    "json_schema",
+    "load_rules",
+    "load_settings",
+    "show",
+]

@@ -1,0 +1,223 @@
+"""The blocks of the configuration that are the same for every domain.
+
+Durations are seconds, sizes are bytes; a file writes them with units.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, model_validator
+
+from proxy.settings.types import (
+    Address,
+    Count,
+    Dsn,
+    Duration,
+    Factor,
+    FilePath,
+    Fraction,
+    HostPort,
+    Identifier,
+    LedgerUrl,
+    OptionalUrl,
+    OriginUrl,
+    Size,
+    Table,
+)
+
+STRICT = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    strict=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+)
+
+
+class Block(BaseModel):
+    """A mapping of the configuration file."""
+
+    model_config = STRICT
+
+
+class AdminSettings(Block):
+    """The admin site: dashboard, API, metrics and health."""
+
+    listen: Address = HostPort("127.0.0.1", 8081)
+    """Address of the admin site; anything but loopback needs a token."""
+    token: SecretStr = SecretStr("")
+    """Bearer token that the admin site asks for (`/healthz` and `/readyz` stay open); empty asks for none."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> AdminSettings:
+        if not self.listen.loopback and not self.token.get_secret_value():
+            raise ValueError(
+                f"{self.listen} can be reached from other machines, so a token is needed; "
+                "set admin.token or listen on 127.0.0.1"
+            )
+        return self
+
+
+class PrimarySettings(Block):
+    """The authoritative side: what it answers is what the client gets."""
+
+    url: OriginUrl
+    """Scheme, host and port of the primary."""
+    connect_timeout: Annotated[Duration, Field(gt=0, le=600)] = 2.0
+    """How long opening a connection may take before the client gets a 504."""
+    idle_timeout: Annotated[Duration, Field(gt=0, le=86400)] = 60.0
+    """How long the primary may stay silent within an exchange before it is given up."""
+    forwarded: Literal["append", "replace", "off"] = "append"
+    """What becomes of the `Forwarded` and `X-Forwarded-*` headers."""
+
+
+class BreakerSettings(Block):
+    """Stops asking a shadow that is down; what is not asked is counted as `skipped:breaker_open`."""
+
+    failures: Annotated[Count, Field(ge=1, le=1_000_000)] = 20
+    """Failed shadow reads in a row that open the breaker."""
+    open_for: Annotated[Duration, Field(gt=0, le=86400)] = 10.0
+    """How long it stays open before one read tries again."""
+
+
+class ShadowSettings(Block):
+    """The side under verification: no client sees what it answers."""
+
+    url: OptionalUrl = None
+    """Scheme, host and port of the shadow; without it nothing is shadowed."""
+    timeout: Annotated[Duration, Field(gt=0, le=600)] = 5.0
+    """How long one shadow read may take from asking to the last byte."""
+    connect_timeout: Annotated[Duration, Field(gt=0, le=600)] = 2.0
+    """How long opening a connection may take; part of `timeout`."""
+    max_concurrency: Annotated[Count, Field(ge=1, le=10_000)] = 64
+    """Verification reads under way at once; more wait in the queue (`limits.queue`)."""
+    breaker: BreakerSettings = BreakerSettings()
+
+
+class PostgresSettings(Block):
+    """The Postgres that holds the id map."""
+
+    dsn: Dsn
+    """Connection string; the account needs no more than SELECT."""
+
+
+class ColumnSource(Block):
+    """Id pairs from a table in which a column names the entity."""
+
+    table: Table
+    """The table, with its schema where it needs one."""
+    entity: Identifier
+    """The column that names the entity."""
+    legacy: Identifier
+    """The column with the 24-hex ObjectId."""
+    uuid: Identifier
+    """The column with the uuid."""
+
+
+class NamedSource(Block):
+    """Id pairs from a table that bears one entity."""
+
+    table: Table
+    """The table, with its schema where it needs one."""
+    entity_name: Annotated[str, Field(min_length=1, max_length=200)]
+    """The entity of every row."""
+    legacy: Identifier
+    """The column with the 24-hex ObjectId."""
+    uuid: Identifier
+    """The column with the uuid."""
+
+
+class FileSource(Block):
+    """Id pairs from a JSON list of `{"entity", "legacy", "uuid"}`."""
+
+    file: FilePath
+    """The file, relative to the configuration's folder."""
+
+
+def _source_kind(value: Any) -> str:
+    names = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    return "<file>" if "file" in names else "<named>" if "entity_name" in names else "<column>"
+
+
+IdSource = Annotated[
+    Annotated[ColumnSource, Tag("<column>")]
+    | Annotated[NamedSource, Tag("<named>")]
+    | Annotated[FileSource, Tag("<file>")],
+    Discriminator(_source_kind),
+]
+
+
+class IdsSettings(Block):
+    """Where the pairs of ObjectId and uuid are read from."""
+
+    sources: Annotated[list[IdSource], Field(max_length=200)] = []
+    """Tables and files, all of them asked; without any, ids are compared as plain text."""
+    cache: Annotated[Count, Field(ge=1, le=50_000_000)] = 200_000
+    """Pairs kept in memory, the longest unused dropped first."""
+
+
+class LedgerSettings(Block):
+    """The durable record of verdicts, findings, traces and gate decisions."""
+
+    url: LedgerUrl = "sqlite:///shadowread.db"
+    """An SQLite file; three slashes are relative to the working directory, four absolute."""
+    flush: Annotated[Duration, Field(gt=0, le=60)] = 0.5
+    """How long results are gathered before they are written together."""
+
+
+class SettleSettings(Block):
+    """Reading both sides again before a difference is believed."""
+
+    delay: Annotated[Duration, Field(ge=0, le=600)] = 0.5
+    """Wait before the first new reading."""
+    factor: Factor = 2.0
+    """What each further wait is multiplied by."""
+    attempts: Annotated[Count, Field(ge=0, le=10)] = 3
+    """New readings at most; 0 believes a difference at once."""
+
+
+class LimitsSettings(Block):
+    """Bounds of what is held in memory and on disk. What does not fit is counted, never dropped in silence."""
+
+    body: Annotated[Size, Field(ge=1, le=1024**3)] = 8 * 1024**2
+    """Largest response body that is compared; larger ones pass through and count as `skipped:too_large`."""
+    depth: Annotated[Count, Field(ge=1, le=2_000)] = 200
+    """Deepest nesting of a JSON body that is compared."""
+    traces: Annotated[Count, Field(ge=0, le=10_000_000)] = 10_000
+    """Traces kept; the oldest go first, but the first one of each finding stays."""
+    trace_bytes: Annotated[Size, Field(ge=0, le=1024**4)] = 256 * 1024**2
+    """Bytes of all traces together."""
+    findings: Annotated[Count, Field(ge=1, le=1_000_000)] = 5_000
+    """Findings kept; differences beyond are counted together."""
+    queue: Annotated[Count, Field(ge=1, le=1_000_000)] = 1_000
+    """Exchanges under verification at once, settling ones included; more count as `skipped:no_room`."""
+    buffered: Annotated[Size, Field(ge=1, le=1024**4)] = 256 * 1024**2
+    """Bytes of primary answers held for all exchanges together; what does not fit counts as `skipped:no_room`."""
+    differences: Annotated[Count, Field(ge=1, le=100_000)] = 100
+    """Differences recorded for one exchange; the number of all is kept."""
+
+
+class GateSettings(Block):
+    """What a domain must show before its gate opens; all of it must hold."""
+
+    min_comparisons: Annotated[Count, Field(ge=1, le=10**12)] = 10_000
+    """Comparisons at least."""
+    max_diffs: Annotated[Count, Field(ge=0, le=10**12)] = 0
+    """Differences at most."""
+    max_upper_bound: Fraction = 0.0005
+    """Highest 95 % upper bound of the diff rate (Clopper-Pearson)."""
+    max_failure_rate: Fraction = 0.001
+    """Highest share of exchanges whose shadow read failed or was lost."""
+    max_skip_rate: Fraction = 0.05
+    """Highest share of exchanges that were skipped."""
+
+
+class GateOverride(Block):
+    """The limits of one domain; what is not given is as for all."""
+
+    min_comparisons: Annotated[Count, Field(ge=1, le=10**12)] | None = None
+    max_diffs: Annotated[Count, Field(ge=0, le=10**12)] | None = None
+    max_upper_bound: Fraction | None = None
+    max_failure_rate: Fraction | None = None
+    max_skip_rate: Fraction | None = None
