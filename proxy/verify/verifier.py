@@ -14,11 +14,10 @@ from typing import Protocol
 from comparators.ids import IdTable, Pairings
 from comparators.model import Comparison, Response
 from comparators.paths import pattern_of
-from proxy.errors import ShadowreadError
 from proxy.identity import Identity, IdentityError
 from proxy.ledger import Ledger
-from proxy.model import Headers, Observation, ReadRequest, Side, Trace, Verdict, header
-from proxy.readers.codings import decode
+from proxy.model import Headers, Observation, ReadRequest, Side, Trace, Verdict
+from proxy.readers.codings import CodingError, decode
 from proxy.settings.routes import Router
 from proxy.tasks import TaskGroup
 from proxy.telemetry import Figures
@@ -242,14 +241,13 @@ class Verifier:
 
     async def _decoded(self, seen: Observation) -> Observation:
         """The client's own answer without its content coding; readers' answers come without it."""
-        coding = header(seen.headers, b"content-encoding")
+        coding = ", ".join(v.decode("latin-1") for name, v in seen.headers if name.lower() == b"content-encoding")
         if not coding or not seen.body:
             return seen
         try:
             body = await asyncio.to_thread(decode, seen.body, coding, self._bounds.body)
-        except ShadowreadError as error:
-            code = getattr(error, "code", "coding")
-            return replace(seen, body=None, error=code, detail=str(error))
+        except CodingError as error:
+            return replace(seen, body=None, error=error.code, detail=str(error))
         return replace(seen, body=body)
 
     # --- comparing ---

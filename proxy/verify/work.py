@@ -90,7 +90,7 @@ class Work:
             pool = self._pool = self._pool or self._new()
             try:
                 call = pool.submit(_bounded, self._timeout, function, args, kwargs)
-                return await asyncio.wrap_future(call)  # type: ignore[arg-type]
+                return await asyncio.wrap_future(call)
             except BrokenProcessPool:
                 if self._pool is pool:
                     self._pool = None
