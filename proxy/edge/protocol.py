@@ -1,0 +1,177 @@
+"""aiohttp's server protocol with what a proxy needs of it: raw writes, tunnels, its own refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Any, cast
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+
+from proxy.edge.problem import problem
+from proxy.readers.client_response import Buffer
+
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+
+
+class EdgeRequest(web.BaseRequest):
+    """aiohttp's request, with the parsed message and the connection in the open."""
+
+    def __init__(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> None:
+        super().__init__(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        self.parsed = message
+        self.client = cast(EdgeProtocol, protocol)
+
+
+class Sent:
+    """What a handler returns once it has written its response itself: aiohttp has nothing left to prepare."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing to prepare."""
+
+    async def write_eof(self) -> None:
+        """Nothing to end."""
+
+
+KEEP = cast(web.StreamResponse, Sent(keep_alive=True))
+CLOSE = cast(web.StreamResponse, Sent(keep_alive=False))
+
+
+class TunnelInput(Buffer):
+    """What the client sends after an upgrade, fed by aiohttp as its payload parser."""
+
+    __slots__ = ()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.feed(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self.finish()
+
+
+class EdgeProtocol(RequestHandler):
+    """One client connection.
+
+    aiohttp's parser carries a request's trailer fields over into the next request of the connection, so
+    `ended_clean` tells whether a chunked body ended without any; if not, the connection is not used again.
+    """
+
+    __slots__ = ("_last_bytes", "_tunnel_input")
+
+    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(manager, loop=loop, **options)
+        self._last_bytes = b""
+        self._tunnel_input: TunnelInput | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._last_bytes = data[-7:] if len(data) >= 7 else (self._last_bytes + data)[-7:]
+        super().data_received(data)
+        if self._messages and self._current_request is not None:
+            broken = self._messages[-1][0]
+            payload = self._current_request.content
+            if not isinstance(broken, RawRequestMessage) and not payload.is_eof() and payload.exception() is None:
+                # The parser gave up inside this body; without this its reader would wait for ever.
+                payload.set_exception(RequestPayloadError("the request body is malformed"))
+
+    @property
+    def ended_clean(self) -> bool:
+        return self._last_bytes == _LAST_CHUNK and not self._messages
+
+    def eof_received(self) -> bool | None:  # type: ignore[override] # aiohttp narrows the base class's result
+        if self._tunnel_input is None:
+            return None
+        self._tunnel_input.finish()
+        return True
+
+    def hold_upgrade(self) -> None:
+        """Keep what follows an upgrade request raw until the primary has decided, for any protocol's name."""
+        self._upgraded = True
+
+    def open_tunnel(self) -> TunnelInput:
+        """From now on the client's bytes go to the returned buffer, unparsed."""
+        self._tunnel_input = TunnelInput(self)
+        self.set_parser(cast(Any, self._tunnel_input))
+        return self._tunnel_input
+
+    def pause(self) -> None:
+        self._pause_transport_reading()
+
+    def resume(self) -> None:
+        self._resume_transport_reading()
+
+    def touch(self) -> None:
+        """A waiting tunnel is not timed."""
+
+    def write(self, data: bytes) -> None:
+        """Raises ConnectionResetError once the client is gone."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        transport.write(data)
+
+    async def drain(self, timeout: float | None) -> None:
+        """Wait until the client takes more; raises TimeoutError after `timeout` seconds (None: no limit)."""
+        if self.writing_paused:
+            async with asyncio.timeout(timeout):
+                await self._drain_helper()
+
+    def write_eof(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def reset(self) -> None:
+        """Break the connection so that the client cannot take what it has for complete (RST, not FIN)."""
+        transport = self.transport
+        if transport is None:
+            return
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What the parser refused: answered with a problem document, not logged (anyone can cause it).
+
+        A fault of the edge itself is logged and breaks the connection, for part of a response may be out.
+        """
+        if status >= 500:
+            self.log_exception("the edge failed on %s %s: %s", request.method, request.path, message, exc_info=exc)
+            self.reset()
+            return CLOSE
+        if isinstance(exc, LineTooLong):
+            status, detail = 431, "The request head is larger than allowed."
+        else:
+            detail = "The request is malformed."
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(problem(status, detail, close=True))
+        return CLOSE
+
+
+class EdgeServer(web.Server):
+    """aiohttp's low-level server, making EdgeProtocol connections."""
+
+    def __call__(self) -> RequestHandler:
+        return EdgeProtocol(self, loop=self._loop, **self._kwargs)

@@ -1,0 +1,348 @@
+"""One connection to an upstream: bytes to responses with llhttp, one exchange at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from typing import Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from proxy.errors import UpstreamError
+from proxy.readers.client_response import ClientResponse, OnInformational, UpgradedStream
+from proxy.readers.client_wire import content_length, tokens_of
+
+MAX_INFORMATIONAL = 16
+"""1xx responses taken before one final response; more is a fault of the upstream."""
+
+
+class Owner(Protocol):
+    """The pool, as its connections see it."""
+
+    def released(self, connection: Connection) -> None:
+        """The connection is idle and may be used again."""
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is closed."""
+
+
+class Connection(asyncio.Protocol):
+    """The asyncio protocol of one upstream connection.
+
+    `touched` is the loop time of the last byte either way, `answered` whether the current exchange has
+    seen a byte of its response, `uses` how many exchanges were begun.
+    """
+
+    def __init__(self, owner: Owner, max_header_bytes: int) -> None:
+        self._owner = owner
+        self._max_header_bytes = max_header_bytes
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = HttpResponseParser(self)
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._reason = b""
+        self._meta = 0
+        self._bodied = False
+        self._headed = False
+        self._until_close = False
+        self._informational = 0
+        self._finished = False
+        self._keep = False
+        self._excess = False
+        self._error: UpstreamError | None = None
+        self._tunnel: UpgradedStream | None = None
+        self._drain_waiter: asyncio.Future[None] | None = None
+        self.write_paused = False
+        self.response: ClientResponse | None = None
+        self.uploading = False
+        self.expects_upgrade = False
+        self.touched = self._loop.time()
+        self.answered = False
+        self.closed = False
+        self.uses = 0
+
+    def begin(
+        self,
+        method: str,
+        head: bytes,
+        on_informational: OnInformational | None,
+        *,
+        upgrade: bool,
+    ) -> ClientResponse:
+        """Send a request head (with a body that is known) and return the response to be."""
+        response = ClientResponse(method, self, on_informational)
+        self.response = response
+        self.uses += 1
+        self.touched = self._loop.time()
+        self.answered = self._headed = self._until_close = self._finished = False
+        self._informational = self._meta = 0
+        self.expects_upgrade = upgrade
+        if self._transport is None or self._transport.is_closing():
+            self._break(UpstreamError("reset", "the upstream closed the connection"))
+        else:
+            self._transport.write(head)
+        return response
+
+    async def upload(self, body: AsyncIterable[bytes], length: int | None) -> None:
+        """Send a streamed body: `length` bytes exactly, or chunked when None. Breaks the exchange on failure."""
+        response = self.response
+        left = length
+        try:
+            async for chunk in body:
+                if not chunk:
+                    continue
+                if left is None:
+                    self.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                else:
+                    left -= len(chunk)
+                    if left < 0:
+                        raise UpstreamError("protocol", "the request body is longer than its Content-Length")
+                    self.write(chunk)
+                await self.drain()
+            if left is None:
+                self.write(b"0\r\n\r\n")
+            elif left:
+                raise UpstreamError("protocol", f"the request body ended {left} bytes short")
+        except UpstreamError as error:
+            if self.response is response:
+                self._break(error)
+        except Exception as error:  # noqa: BLE001 - whatever the body's source raises ends this exchange only
+            if self.response is response:
+                cause = UpstreamError("protocol", "the request body broke off")
+                cause.__cause__ = error
+                self._break(cause)
+        finally:
+            if self.response is response:
+                self.uploading = False
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel.feed(data)
+            return
+        if self.response is None:
+            self.abort()
+            return
+        self.touched = self._loop.time()
+        self.answered = True
+        self._bodied = False
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
+            return
+        except HttpParserError as error:
+            if not self._finished:
+                cause = error.__context__
+                if not isinstance(cause, UpstreamError):
+                    cause = UpstreamError("protocol", f"the upstream does not speak HTTP/1.1: {error}")
+                self._break(cause)
+                return
+            self._excess = True
+        if self._finished:
+            self._end_exchange()
+        elif self._bodied:
+            self._meta = 0
+        else:
+            self._meta += len(data)
+            if self._meta > self._max_header_bytes:
+                self._break(UpstreamError("protocol", f"header over {self._max_header_bytes} bytes"))
+
+    def eof_received(self) -> bool:
+        if self._tunnel is not None:
+            self._tunnel.finish()
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._transport = None
+        if self._tunnel is not None:
+            if exc is None:
+                self._tunnel.finish()
+            self._tunnel.fail(UpstreamError("reset", "the upgraded connection was reset"))
+        elif self.response is not None:
+            if self._until_close and exc is None and self._error is None:
+                self._detach().finish()
+            else:
+                text = "the upstream closed the connection before its response was complete"
+                self._detach().fail(self._error or UpstreamError("reset", text))
+        self.write_paused = False
+        self._wake_drain()
+        self._owner.lost(self)
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        self._wake_drain()
+
+    def _wake_drain(self) -> None:
+        waiter, self._drain_waiter = self._drain_waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # llhttp
+
+    def on_message_begin(self) -> None:
+        if self._finished:
+            self._excess = True
+        self._reason = b""
+        self._fields = []
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        response = self.response
+        if response is None or self._finished:
+            return
+        fields = tuple(self._fields)
+        self._fields = []
+        if status < 200 and status != 101:
+            self._informational += 1
+            self._meta = 0
+            if self._informational > MAX_INFORMATIONAL:
+                raise UpstreamError("protocol", f"more than {MAX_INFORMATIONAL} informational responses")
+            if response.on_informational is not None:
+                response.on_informational(status, self._reason, fields)
+            return
+        if status == 101 and not self.expects_upgrade:
+            raise UpstreamError("protocol", "the upstream switched protocols without being asked")
+        response.status = status
+        response.reason = self._reason
+        response.version = self._parser.get_http_version()
+        response.headers = fields
+        for name, value in fields:
+            size = len(name)
+            if size == 14 and name.lower() == b"content-length":
+                response.length = content_length(value)
+            elif size == 17 and name.lower() == b"transfer-encoding":
+                if value.strip(b" \t").lower() != b"chunked" or response.chunked:
+                    raise UpstreamError("protocol", f"Transfer-Encoding {value[:40]!r} is not understood")
+                response.chunked = True
+        self._headed = self._bodied = True
+        if status == 101:
+            return
+        bodiless = response.method == "HEAD" or status in (204, 304)
+        self._until_close = not bodiless and not response.chunked and response.length is None
+        if response.method == "HEAD":
+            # llhttp is not told the method and would now wait for a body.
+            self._finished = True
+            tokens = tokens_of(fields, b"connection")
+            self._keep = b"close" not in tokens and (response.version == "1.1" or b"keep-alive" in tokens)
+        if not response.headed.done():
+            response.headed.set_result(None)
+
+    def on_chunk_header(self) -> None:
+        self._fields = []
+
+    def on_body(self, data: bytes) -> None:
+        self._bodied = True
+        if self._finished or self.response is None:
+            self._excess = True
+        else:
+            self.response.feed(data)
+
+    def on_message_complete(self) -> None:
+        if not self._headed or self.response is None or self.response.status == 101 or self._finished:
+            return
+        if self.response.chunked:
+            self.response.trailers = tuple(self._fields)
+        self._finished = True
+        # Asked here, because the parser forgets the message when this returns.
+        self._keep = self._parser.should_keep_alive()
+
+    def _detach(self) -> ClientResponse:
+        response, self.response = self.response, None
+        assert response is not None  # noqa: S101 - callers have looked
+        return response
+
+    def _end_exchange(self) -> None:
+        response = self._detach()
+        reusable = not self._excess and not self.uploading and self._keep
+        if self.uploading and response.upload is not None:
+            response.upload.cancel()
+        self.uploading = False
+        response.finish()
+        if response.method == "HEAD":
+            self._parser = HttpResponseParser(self)
+        if reusable and self._transport is not None and not self._transport.is_closing():
+            self._owner.released(self)
+        else:
+            self.close()
+
+    def _upgrade(self, tail: bytes) -> None:
+        response = self._detach()
+        response.upgraded = self._tunnel = UpgradedStream(self)
+        if tail:
+            self._tunnel.feed(tail)
+        response.complete = True
+        response.headed.set_result(None)
+
+    def _break(self, error: UpstreamError) -> None:
+        """End the current exchange with `error` and the connection with it."""
+        self._error = error
+        if self.response is not None:
+            if self.response.upload is not None and self.response.upload is not asyncio.current_task():
+                self.response.upload.cancel()
+            self._detach().fail(error)
+        self.abort()
+
+    def timed_out(self, seconds: float) -> None:
+        self._break(UpstreamError("timeout", f"no byte from the upstream for {seconds:g} s"))
+
+    # Source
+
+    def pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def touch(self) -> None:
+        self.touched = self._loop.time()
+
+    def write(self, data: bytes) -> None:
+        """Raises UpstreamError once the connection is gone."""
+        if self._transport is None or self._transport.is_closing():
+            raise self._error or UpstreamError("reset", "the upstream closed the connection")
+        self.touched = self._loop.time()
+        self._transport.write(data)
+
+    async def drain(self) -> None:
+        if self.write_paused:
+            if self._drain_waiter is None:
+                self._drain_waiter = self._loop.create_future()
+            await asyncio.shield(self._drain_waiter)
+
+    def write_eof(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def close(self) -> None:
+        """Close after what was written has gone out."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.abort()

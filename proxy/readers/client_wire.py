@@ -1,0 +1,67 @@
+"""What an HTTP/1.1 request head looks like on the wire. Pure: fields in, bytes out."""
+
+from __future__ import annotations
+
+from proxy.errors import UpstreamError
+from proxy.model import Headers
+
+CHUNKED = b"chunked"
+
+
+def content_length(value: bytes) -> int:
+    """The number in a Content-Length field (RFC 9110 8.6: digits only); raises UpstreamError otherwise."""
+    digits = value.strip(b" \t")
+    if not digits.isdigit() or len(digits) > 19:
+        raise UpstreamError("protocol", f"Content-Length {value[:40]!r} is not a number of bytes")
+    return int(digits)
+
+
+def tokens_of(headers: Headers, name: bytes) -> list[bytes]:
+    """The comma-separated values of all fields called `name` (lower case), in lower case."""
+    found = [value for key, value in headers if key.lower() == name]
+    return [token.strip(b" \t").lower() for value in found for token in value.split(b",")]
+
+
+def request_head(
+    method: str, target: str, headers: Headers, body: bytes | None, *, streamed: bool
+) -> tuple[bytes, int | None]:
+    """The request head, and the number of body bytes it promises (None: chunked).
+
+    Fields go out in the order and spelling given. Only framing is ours: a Content-Length that tells the
+    truth stays where it is, a wrong or missing one is set right, and a streamed body without one is chunked.
+    Raises UpstreamError (protocol) for fields that would break out of the head.
+    """
+    length = None if streamed else len(body) if body is not None else 0
+    lines = [f"{method} {target} HTTP/1.1".encode("utf-8", "surrogateescape")]
+    framed = False
+    for name, value in headers:
+        size = len(name)
+        if size == 14 and name.lower() == b"content-length":
+            if framed:
+                raise UpstreamError("protocol", "the request has more than one field that frames its body")
+            if streamed:
+                length = content_length(value)
+            elif body is None and value.strip() != b"0":
+                continue
+            elif body is not None:
+                value = b"%d" % len(body)
+            framed = True
+        elif size == 17 and name.lower() == b"transfer-encoding":
+            if not streamed:
+                continue
+            if framed:
+                raise UpstreamError("protocol", "the request has more than one field that frames its body")
+            value = CHUNKED
+            framed = True
+        lines.append(b"%b: %b" % (name, value))
+    if not framed:
+        if streamed:
+            lines.append(b"Transfer-Encoding: chunked")
+        elif body is not None:
+            lines.append(b"Content-Length: %d" % len(body))
+    count = len(lines)
+    lines.append(b"\r\n")
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != count + 1 or head.count(b"\r") != count + 1 or b"\0" in head:
+        raise UpstreamError("protocol", "the request has a line break or NUL inside its target or a field")
+    return head, length

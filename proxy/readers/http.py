@@ -1,0 +1,84 @@
+"""Reads one side over HTTP and tells what it answered, or why it did not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from proxy.errors import UpstreamError
+from proxy.model import Headers, Observation, ReadRequest, Side, header
+from proxy.readers.client import HttpClient
+from proxy.readers.codings import CodingError, decode
+
+_DECODE_HERE = 4 * 1024
+"""Coded bytes up to which decoding stays on the event loop; more could hold up every client at once."""
+
+
+class HttpReader:
+    """Reads from the backend behind `client`. `max_body` bytes, coded and decoded alike, are the most it takes."""
+
+    def __init__(
+        self, client: HttpClient, side: Side, *, max_body: int, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._client = client
+        self._side = side
+        self._max_body = max_body
+        self._clock = clock
+
+    async def read(self, request: ReadRequest, timeout: float) -> Observation:
+        """One read, `timeout` seconds from connecting to the last byte. Raises nothing but CancelledError."""
+        started = self._clock()
+        status: int | None = None
+        headers: Headers = ()
+        body: bytes | None = None
+        error: str | None = None
+        detail = ""
+        try:
+            async with asyncio.timeout(timeout):
+                status, headers, coded = await self._fetch(request)
+            encodings = encodings(headers)
+            if encodings is None or len(coded) <= _DECODE_HERE:
+                body = decode(coded, encodings, self._max_body)
+            else:
+                body = await asyncio.to_thread(decode, coded, encodings, self._max_body)
+        except TimeoutError:
+            error, detail = "timeout", f"no complete response within {timeout:g} s"
+        except (UpstreamError, CodingError) as failure:
+            error, detail = failure.code, str(failure)
+        except Exception as failure:  # noqa: BLE001 - a reader's own fault must not travel either
+            error, detail = "protocol", f"{type(failure).__name__}: {failure}"
+        return Observation(
+            side=self._side,
+            status=status if error is None else None,
+            headers=headers if error is None else (),
+            body=body,
+            error=error,
+            detail=detail,
+            seconds=self._clock() - started,
+        )
+
+    async def _fetch(self, request: ReadRequest) -> tuple[int, Headers, bytes]:
+        headers = request.headers
+        if header(headers, b"host") is None:
+            headers = ((b"Host", self._client.authority), *headers)
+        response = await self._client.send(request.method, request.target, headers, request.body or None)
+        try:
+            length = response.length or 0
+            if length > self._max_body and request.method != "HEAD":
+                raise UpstreamError("too_large", f"the body has {length} bytes, at most {self._max_body} are read")
+            pieces = []
+            size = 0
+            while piece := await response.read():
+                size += len(piece)
+                if size > self._max_body:
+                    raise UpstreamError("too_large", f"the body is over {self._max_body} bytes")
+                pieces.append(piece)
+        finally:
+            response.abort()
+        return response.status, response.headers, b"".join(pieces)
+
+
+def encodings(headers: Headers) -> str | None:
+    """All Content-Encoding fields as one list (RFC 9110 5.3)."""
+    return ",".join(value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding") or None
