@@ -111,7 +111,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One verdict with all that the ledger is to keep of it. `trace` only where there is something to inspect."""
+    """One verdict with all that the ledger is to keep of it. `trace` only where there is something to inspect.
+
+    `entity` is the id of the one thing that was read, where the route names one; distinct ones are counted.
+    """
 
     domain: str
     route: str
@@ -122,3 +125,4 @@ class Outcome:
     trace: Trace | None = field(default=None, compare=False)
     primary_seconds: float | None = None
     shadow_seconds: float | None = None
+    entity: str | None = None

@@ -1,0 +1,41 @@
+"""The ledger: the durable record of verdicts, findings, traces and gate decisions, on SQLite.
+
+Two books are kept apart and must agree whenever anyone looks: how many exchanges were observed, and how they
+ended. A process that dies leaves its journal behind, from which the next one counts what was lost.
+"""
+
+from __future__ import annotations
+
+from proxy.ledger.ledger import Ledger
+from proxy.ledger.reader import LedgerReader
+from proxy.ledger.records import (
+    ENTITY_LIMIT,
+    Decision,
+    DomainCounts,
+    Finding,
+    MinuteCount,
+    Recording,
+    RouteCounts,
+    ToleratedCount,
+    TraceSummary,
+)
+from proxy.ledger.summary import domain_summary, gate_evidence, no_counts
+from proxy.ledger.tally import Ticket
+
+__all__ = [
+    "ENTITY_LIMIT",
+    "Decision",
+    "DomainCounts",
+    "Finding",
+    "Ledger",
+    "LedgerReader",
+    "MinuteCount",
+    "Recording",
+    "RouteCounts",
+    "Ticket",
+    "ToleratedCount",
+    "TraceSummary",
+    "domain_summary",
+    "gate_evidence",
+    "no_counts",
+]

@@ -1,0 +1,240 @@
+"""What is kept beside the counts until the next write: findings, traces, tolerances, entities. All bounded."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b, sha256
+from typing import Any
+
+from comparators.model import Tolerated
+from comparators.paths import pattern_of
+from proxy.ledger.records import ENTITY_LIMIT
+from proxy.model import Outcome, Trace, Verdict
+
+QUEUE_TRACES = 500
+QUEUE_BYTES = 64 * 1024 * 1024
+"""What the traces that wait for the disk may hold, in characters of their bodies."""
+SAMPLE_CHARACTERS = 2_000
+TOLERATED_PLACES = 10_000
+OTHER_PLACES = "(other places)"
+"""Where tolerances are counted past `TOLERATED_PLACES` different ones."""
+PATH_CHARACTERS = 500
+LINKS = 50
+"""How many findings one trace is listed under."""
+TRACE_OVERHEAD = 2_000
+
+
+def finding_id(domain: str, route: str, path: str, kind: str) -> str:
+    """Stable across runs and machines: the first 12 hex digits of a SHA-256 of the four."""
+    return sha256("\0".join((domain, route, path, kind)).encode()).hexdigest()[:12]
+
+
+def sample_of(value: Any) -> str:
+    """`value` as JSON text, cut at `SAMPLE_CHARACTERS`; writing stops there, however large the value is."""
+    parts: list[str] = []
+    length = 0
+    for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value):
+        parts.append(part)
+        length += len(part)
+        if length > SAMPLE_CHARACTERS:
+            return clean("".join(parts)[:SAMPLE_CHARACTERS]) + "..."
+    return clean("".join(parts))
+
+
+def clean(text: str) -> str:
+    """`text` without lone surrogates, which JSON may bear and a database may not."""
+    return text.encode(errors="replace").decode()
+
+
+@dataclass(slots=True)
+class FindingDelta:
+    """What is new of a finding."""
+
+    id: str
+    domain: str
+    route: str
+    path: str
+    kind: str
+    first_at: int
+    last_at: int
+    exchanges: int = 0
+    differences: int = 0
+    first_trace: str | None = None
+    last_trace: str | None = None
+    sample_primary: str | None = None
+    sample_shadow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsBatch:
+    """The details of one batch. Links are pairs of a finding and a trace; entities map domains to hashes."""
+
+    findings: tuple[FindingDelta, ...] = ()
+    overflow: dict[str, int] = field(default_factory=dict)
+    traces: tuple[Trace, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    tolerated: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    entities: dict[str, frozenset[bytes]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.findings or self.overflow or self.traces or self.tolerated or self.entities)
+
+
+class TraceQueue:
+    """Traces that wait to be written: the newest, and the first ones of findings before all others."""
+
+    def __init__(self) -> None:
+        self._first: deque[Trace] = deque()
+        self._rest: deque[Trace] = deque()
+        self._bytes = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._rest)
+
+    def add(self, trace: Trace, *, first: bool) -> bool:
+        """Whether `trace` was taken in; an older one may have been dropped for it."""
+        size = _size(trace)
+        while len(self) >= QUEUE_TRACES or self._bytes + size > QUEUE_BYTES:
+            if not self._rest:
+                self.dropped += 1
+                return False
+            self._bytes -= _size(self._rest.popleft())
+            self.dropped += 1
+        (self._first if first else self._rest).append(trace)
+        self._bytes += size
+        return True
+
+    def peek(self) -> tuple[Trace, ...]:
+        return (*self._first, *self._rest)
+
+    def take(self) -> tuple[Trace, ...]:
+        found = self.peek()
+        self._first.clear()
+        self._rest.clear()
+        self._bytes = 0
+        return found
+
+
+class Details:
+    """Collects what the outcomes bear. `known` are the findings that have a row or are about to get one."""
+
+    def __init__(self, max_findings: int) -> None:
+        self._max_findings = max_findings
+        self.traces = TraceQueue()
+        self.known: set[str] = set()
+        self.places: set[tuple[str, str, str, str]] = set()
+        self._findings: dict[str, FindingDelta] = {}
+        self._overflow: Counter[str] = Counter()
+        self._links: list[tuple[str, str]] = []
+        self._tolerated: Counter[tuple[str, str, str, str]] = Counter()
+        self._entities: dict[str, set[str]] = {}
+        self._seen: dict[str, set[str]] = {}
+
+    def add(self, domain: str, route: str, outcome: Outcome, us: int) -> None:
+        if outcome.verdict is Verdict.DIFF and outcome.differences:
+            self._difference(domain, route, outcome, us)
+        elif outcome.trace is not None:
+            self.traces.add(outcome.trace, first=False)
+        for tolerated in outcome.tolerated:
+            self._tolerate(domain, route, tolerated)
+        if outcome.entity is not None and outcome.verdict is Verdict.MATCH:
+            self._entity(domain, outcome.entity)
+
+    def peek(self) -> DetailsBatch:
+        """What `take` would give, without the entities. The findings in it still change."""
+        traces = self.traces.peek()
+        return DetailsBatch(
+            tuple(self._findings.values()),
+            dict(self._overflow),
+            traces,
+            self._links_to(traces),
+            dict(self._tolerated),
+        )
+
+    def take(self) -> DetailsBatch:
+        batch = replace(self.peek(), entities=self._hashes())
+        self.traces.take()
+        kept = {trace.id for trace in batch.traces}
+        for finding in batch.findings:
+            # A trace that was pushed out of the queue must not be named: nobody could open it.
+            if finding.first_trace not in kept:
+                finding.first_trace = None
+            if finding.last_trace not in kept:
+                finding.last_trace = finding.first_trace
+        self._findings, self._overflow, self._links = {}, Counter(), []
+        self._tolerated, self._entities = Counter(), {}
+        return batch
+
+    def _hashes(self) -> dict[str, frozenset[bytes]]:
+        return {
+            domain: frozenset(blake2b(one.encode(errors="replace"), digest_size=8).digest() for one in found)
+            for domain, found in self._entities.items()
+        }
+
+    def _links_to(self, traces: tuple[Trace, ...]) -> tuple[tuple[str, str], ...]:
+        kept = {trace.id for trace in traces}
+        return tuple(link for link in self._links if link[1] in kept)
+
+    def _difference(self, domain: str, route: str, outcome: Outcome, us: int) -> None:
+        touched: dict[str, FindingDelta] = {}
+        fresh = False
+        for difference in outcome.differences:
+            path = clean(pattern_of(difference.path)[:PATH_CHARACTERS])
+            key = finding_id(domain, route, path, difference.kind.value)
+            new = key not in self.known
+            if new and len(self.known) >= self._max_findings:
+                self._overflow[domain] += 1
+                continue
+            finding = self._findings.get(key)
+            if finding is None:
+                finding = FindingDelta(key, domain, route, path, difference.kind.value, us, us)
+                if new:
+                    finding.sample_primary = sample_of(difference.primary)
+                    finding.sample_shadow = sample_of(difference.shadow)
+                self._findings[key] = finding
+                self.known.add(key)
+            fresh = fresh or new
+            finding.differences += 1
+            touched[key] = finding
+        trace = outcome.trace
+        kept = trace is not None and self.traces.add(trace, first=fresh)
+        for index, (key, finding) in enumerate(touched.items()):
+            finding.exchanges += 1
+            finding.first_at = min(finding.first_at, us)
+            finding.last_at = max(finding.last_at, us)
+            if kept and trace is not None:
+                finding.first_trace = finding.first_trace or trace.id
+                finding.last_trace = trace.id
+                if index < LINKS:
+                    self._links.append((key, trace.id))
+        if len(self._links) > 2 * LINKS * QUEUE_TRACES:
+            self._links = list(self._links_to(self.traces.peek()))
+
+    def _tolerate(self, domain: str, route: str, tolerated: Tolerated) -> None:
+        key = (domain, route, tolerated.kind, clean(tolerated.path[:PATH_CHARACTERS]))
+        if key not in self.places:
+            if len(self.places) >= TOLERATED_PLACES:
+                key = (domain, route, tolerated.kind, OTHER_PLACES)
+            else:
+                self.places.add(key)
+        self._tolerated[key] += tolerated.count
+
+    def _entity(self, domain: str, entity: str) -> None:
+        seen = self._seen.setdefault(domain, set())
+        if entity in seen:
+            return
+        waiting = self._entities.setdefault(domain, set())
+        if len(waiting) >= ENTITY_LIMIT:
+            return
+        # What was seen is only remembered to spare the file; it may be forgotten and is then found there.
+        if len(seen) >= ENTITY_LIMIT:
+            seen.clear()
+        seen.add(entity)
+        waiting.add(entity)
+
+
+def _size(trace: Trace) -> int:
+    return len(trace.primary_body or "") + len(trace.shadow_body or "") + TRACE_OVERHEAD

@@ -1,0 +1,224 @@
+"""What can be asked of a ledger, by its own process and by others that look on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from proxy.errors import LedgerError
+from proxy.gate import GateResult
+from proxy.ledger import query, schema
+from proxy.ledger.database import (
+    Trouble,
+    check_version,
+    make_engine,
+    make_readonly_engine,
+    path_of,
+    reason_of,
+)
+from proxy.ledger.moments import to_us
+from proxy.ledger.records import Decision, DomainCounts, Finding, MinuteCount, TraceSummary
+from proxy.ledger.totals import Totals, Waiting, merge_findings
+from proxy.ledger.traces import parse_cursor, summary
+from proxy.model import Trace
+from proxy.tasks import TaskGroup
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Query = Callable[[AsyncConnection], Awaitable[T]]
+
+PAGE = 1_000
+"""The most rows one question is answered with."""
+READS = 64
+"""How many questions may be asked at once."""
+CLOSED_DECISIONS = 1_000
+"""How many decisions a domain keeps that did not open its gate; those that did are all kept."""
+
+
+class LedgerReader:
+    """The questions. All answer of one moment, and raise LedgerError when the file cannot be read."""
+
+    def __init__(self, path: Path, engine: AsyncEngine | None) -> None:
+        self.path = path
+        self._engine = engine
+        self._reads = TaskGroup(READS)
+
+    @classmethod
+    async def open(cls, url: str) -> LedgerReader:
+        """Open what another process writes. Never creates, migrates or recovers.
+
+        Raises LedgerError when there is no ledger yet or its schema is another one.
+        """
+        path = path_of(url)
+        if not path.exists():
+            raise LedgerError(f"{path} does not exist; start `shadowread serve` once, or correct ledger.url")
+        engine = make_readonly_engine(path)
+        try:
+            async with engine.connect() as connection:
+                found = await connection.run_sync(check_version, path)
+        except LedgerError:
+            await engine.dispose()
+            raise
+        except Trouble as error:
+            await engine.dispose()
+            raise LedgerError(f"the ledger cannot be read: {reason_of(error, path)}") from error
+        if found != schema.REVISIONS[-1]:
+            await engine.dispose()
+            raise LedgerError(
+                f"{path} has schema {found}, this shadowread reads {schema.REVISIONS[-1]}; "
+                "start `shadowread serve` once to bring it up to date"
+            )
+        return cls(path, engine)
+
+    async def close(self) -> None:
+        await self._reads.drain(5)
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+
+    async def domains(self) -> dict[str, DomainCounts]:
+        """The counts of every domain of which an exchange was begun."""
+        found, waiting = await self._look(lambda connection: query.totals(connection, None), Totals())
+        for one in waiting:
+            found.add(one)
+        return found.freeze()
+
+    async def findings(self, domain: str | None = None, *, limit: int = PAGE) -> list[Finding]:
+        """Most frequent first."""
+        stored, waiting = await self._look(
+            lambda connection: query.findings(connection, domain), list[Finding]()
+        )
+        fresh = [delta for one in waiting for delta in one.details.findings if domain in (None, delta.domain)]
+        return merge_findings(stored, fresh)[: min(limit, PAGE)]
+
+    async def finding(self, id_: str) -> Finding | None:
+        stored, waiting = await self._look(
+            lambda connection: query.findings(connection, None), list[Finding]()
+        )
+        fresh = [delta for one in waiting for delta in one.details.findings if delta.id == id_]
+        found = merge_findings((one for one in stored if one.id == id_), fresh)
+        return found[0] if found else None
+
+    async def traces(
+        self,
+        domain: str | None = None,
+        finding: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[TraceSummary]:
+        """Newest first. `before` is the `cursor` of the last one of the page before.
+
+        Raises LedgerError for a cursor that is none.
+        """
+        limit = max(0, min(limit, PAGE))
+        stored, waiting = await self._look(
+            lambda connection: query.traces(connection, domain, finding, limit, before), list[TraceSummary]()
+        )
+        found = {one.id: one for one in stored}
+        place = None if before is None else parse_cursor(before)
+        for one in waiting:
+            linked = {trace for of, trace in one.details.links if of == finding}
+            for trace in one.details.traces:
+                if domain not in (None, trace.domain) or (finding is not None and trace.id not in linked):
+                    continue
+                if place is None or (to_us(trace.at), trace.id) < place:
+                    found[trace.id] = summary(trace)
+        return sorted(found.values(), key=lambda one: (one.at, one.id), reverse=True)[:limit]
+
+    async def trace(self, id_: str) -> Trace | None:
+        """One exchange in full; None when it was never kept or is no longer."""
+        stored, waiting = await self._look(lambda connection: query.trace(connection, id_), None)
+        fresh = (trace for one in waiting for trace in one.details.traces if trace.id == id_)
+        return next(fresh, stored)
+
+    async def minutes(self, domain: str, since: datetime, *, limit: int = 50_000) -> list[MinuteCount]:
+        """What ended in each minute, as of the last write; oldest first."""
+        found, _ = await self._look(
+            lambda connection: query.minutes(connection, domain, since, limit), list[MinuteCount]()
+        )
+        return found
+
+    async def decisions(self, domain: str | None = None, *, limit: int = 100) -> list[Decision]:
+        """Newest first."""
+        found, _ = await self._look(
+            lambda connection: query.decisions(connection, domain, min(limit, PAGE)), list[Decision]()
+        )
+        return found
+
+    async def store_decision(self, result: GateResult) -> None:
+        """Keep a decision with all its figures: the one thing that one who looks on may write.
+
+        Raises LedgerError when it cannot be written.
+        """
+        await self._apart(self._store_decision(result))
+
+    async def _store_decision(self, result: GateResult) -> None:
+        if not self.path.exists():
+            raise LedgerError(f"the decision was not stored: {self.path} does not exist")
+        engine = make_engine(self.path)
+        table = schema.decisions
+        try:
+            async with engine.execution_options(write=True).begin() as connection:
+                await connection.execute(
+                    insert(table).values(
+                        domain=result.domain,
+                        at=to_us(result.decided_at),
+                        state=result.state,
+                        result=json.dumps(result.as_json()),
+                    )
+                )
+                lesser = (table.c.domain == result.domain) & (table.c.state != "open")
+                kept = select(table.c.id).where(lesser).order_by(table.c.id.desc()).limit(CLOSED_DECISIONS)
+                await connection.execute(delete(table).where(lesser, table.c.id.not_in(kept)))
+        except Trouble as error:
+            raise LedgerError(f"the decision was not stored: {reason_of(error, self.path)}") from error
+        finally:
+            await engine.dispose()
+
+    async def _look(self, ask: Query[T], nothing: T) -> tuple[T, tuple[Waiting, ...]]:
+        """The answer of the file and what waits beside it; `nothing` is the answer of a file not there yet."""
+        return await self._apart(self._answer(ask, nothing))
+
+    async def _answer(self, ask: Query[T], nothing: T) -> tuple[T, tuple[Waiting, ...]]:
+        del nothing
+        return await self._ask(ask), ()
+
+    async def _ask(self, ask: Query[T]) -> T:
+        if self._engine is None:
+            raise LedgerError("the ledger is closed")
+        try:
+            async with self._engine.connect() as connection:
+                return await ask(connection)
+        except Trouble as error:
+            raise LedgerError(f"the ledger cannot be read: {reason_of(error, self.path)}") from error
+
+    async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` in a task of its own: a caller that is cancelled leaves no connection half-way."""
+        answers: list[T] = []
+        errors: list[LedgerError] = []
+
+        async def run() -> None:
+            try:
+                answers.append(await work)
+            except LedgerError as error:
+                errors.append(error)
+
+        if len(self._reads) >= READS:
+            work.close()
+            raise LedgerError(f"more than {READS} questions to the ledger at once; ask again")
+        task = self._reads.start(run(), name="ledger question")
+        if task is not None:
+            await asyncio.shield(task)
+        if errors:
+            raise errors[0]
+        return answers[0]

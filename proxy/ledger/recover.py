@@ -1,0 +1,120 @@
+"""Settling the runs of dead processes: what they had begun and not written is counted as lost, once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from proxy.ledger import schema
+from proxy.ledger.journal import NO_LEDGER, dead_runs, journal_of, process_start
+from proxy.ledger.moments import MINUTE
+from proxy.ledger.tally import RouteDelta, VerdictDelta
+from proxy.ledger.write import add_observed, add_verdicts, fold_run
+from proxy.model import Verdict
+
+log = logging.getLogger(__name__)
+
+
+async def register(
+    connection: AsyncConnection, run: str, now_us: int, sequence: int, baseline: tuple[RouteDelta, ...]
+) -> None:
+    """Make the run known. `baseline` is what it has settled elsewhere, when this file has just replaced another."""
+    values = {
+        "id": run,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "pid_start": process_start(os.getpid()),
+        "started_at": now_us,
+        "sequence": sequence,
+    }
+    known = await connection.scalar(select(schema.runs.c.id).where(schema.runs.c.id == run))
+    if known is None:
+        await connection.execute(insert(schema.runs).values(values))
+        await add_observed(connection, run, baseline)
+
+
+async def recover(writer: AsyncEngine, database: Path, ledger: bytes, own: str, now_us: int) -> int:
+    """Settle every run whose process is dead; returns how many exchanges were lost.
+
+    Each run is settled in one transaction that also closes it, and its journal is removed afterwards: when
+    this is killed in between, the next one finds the run closed and only removes the journal.
+    """
+    lost = 0
+    for dead in dead_runs(database):
+        settled = False
+        try:
+            if dead.ledger not in (NO_LEDGER, ledger):
+                log.warning("%s belongs to a ledger that was deleted or replaced; it is removed", dead.path)
+            else:
+                async with writer.begin() as connection:
+                    lost += await _settle(connection, dead.run, dead.begun, now_us)
+            settled = True
+        finally:
+            dead.release(remove=settled)
+    async with writer.begin() as connection:
+        for run in await _without_journal(connection, database, own):
+            log.warning("the journal of run %s is gone: what it lost is known to its last flush only", run)
+            lost += await _settle(connection, run, {}, now_us)
+    return lost
+
+
+async def close_run(connection: AsyncConnection, run: str, now_us: int) -> None:
+    """Close a run of which everything is written."""
+    await fold_run(connection, run)
+    await connection.execute(update(schema.runs).where(schema.runs.c.id == run).values(closed_at=now_us))
+
+
+async def _settle(
+    connection: AsyncConnection, run: str, journal: Mapping[tuple[str, str], int], now_us: int
+) -> int:
+    runs, observed = schema.runs, schema.observed
+    row = (await connection.execute(select(runs.c.closed_at).where(runs.c.id == run))).one_or_none()
+    if row is not None and row.closed_at is not None:
+        return 0
+    if row is None:  # it died before it could make itself known
+        values = {"id": run, "host": "", "pid": 0, "pid_start": 0, "started_at": now_us, "sequence": 0}
+        await connection.execute(insert(runs).values(values))
+    found = await connection.execute(
+        select(observed.c.domain, observed.c.route, observed.c.begun, observed.c.settled).where(
+            observed.c.run == run
+        )
+    )
+    stored = {(one.domain, one.route): (one.begun, one.settled) for one in found}
+    routes, verdicts = [], []
+    for domain, route in sorted(stored.keys() | journal.keys()):
+        begun, settled = stored.get((domain, route), (0, 0))
+        # After a power loss the journal may be older than the database, so the greater figure is the right one.
+        begun = max(begun, journal.get((domain, route), 0))
+        if begun > settled:
+            routes.append(RouteDelta(domain, route, begun, begun, begun - settled))
+            lost = {now_us // MINUTE: begun - settled}
+            verdicts.append(VerdictDelta(domain, route, Verdict.LOST, lost, now_us))
+    await add_observed(connection, run, routes)
+    await add_verdicts(connection, verdicts)
+    await close_run(connection, run, now_us)
+    return sum(route.observed for route in routes)
+
+
+async def _without_journal(connection: AsyncConnection, database: Path, own: str) -> list[str]:
+    """Open runs whose journal was deleted and whose process is gone (or belongs to another machine)."""
+    runs = schema.runs
+    found = await connection.execute(
+        select(runs.c.id, runs.c.host, runs.c.pid, runs.c.pid_start).where(
+            runs.c.closed_at.is_(None), runs.c.id != own
+        )
+    )
+    return [
+        row.id
+        for row in found
+        if not journal_of(database, row.id).exists()
+        and not (
+            row.host == socket.gethostname() and row.pid_start and process_start(row.pid) == row.pid_start
+        )
+    ]

@@ -1,0 +1,191 @@
+"""Findings, traces, tolerances, entities: what is joined, what is kept, and what is said of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from comparators.model import Kind
+from proxy.errors import LedgerError
+from proxy.ledger import Ledger, ToleratedCount
+from proxy.ledger import details as details_module
+from proxy.ledger import write as write_module
+from proxy.ledger.details import finding_id, sample_of
+from proxy.model import Verdict
+from tests.ledger.support import START, TOLERATED, diff, difference, exchange, opened, reading, trace
+
+
+async def test_differences_at_one_pattern_are_one_finding(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        first = difference("$.data[0].price", Kind.NUMBER_STRING, 10, "10")
+        diff(ledger, "t1", first, difference("$.data[7].price", Kind.NUMBER_STRING, 5, "5"))
+        await ledger.flush()
+        diff(ledger, "t2", difference("$.data[3].price", Kind.NUMBER_STRING), at=START + timedelta(hours=1))
+        diff(ledger, "t3", difference("$.data[3].price", Kind.MISSING))
+        for _ in range(2):
+            found, other = await ledger.findings()
+            assert found.id == finding_id("users", "GET /u", "$.data[*].price", "number_string")
+            assert (found.path, found.exchanges, found.differences) == ("$.data[*].price", 2, 3)
+            assert (found.first_at, found.last_at) == (START, START + timedelta(hours=1))
+            assert (found.first_trace, found.last_trace) == ("t1", "t2")
+            assert (found.sample_primary, found.sample_shadow) == ("10", '"10"')
+            assert await ledger.finding(found.id) == found
+            assert [one.id for one in await ledger.traces(finding=found.id)] == ["t2", "t1"]
+            assert (other.kind, other.exchanges) == (Kind.MISSING, 1)
+            assert await ledger.findings("nobody") == []
+            await ledger.flush()
+    async with reading(tmp_path / "a.db") as reader:
+        assert await reader.findings("users") == [found, other]
+        assert await reader.finding("no such") is None
+
+
+async def test_only_a_settled_difference_is_a_finding(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        for verdict in (Verdict.TRANSIENT, Verdict.UNSTABLE):
+            exchange(
+                ledger, verdict, differences=(difference(),), trace=trace(verdict.value, verdict=verdict)
+            )
+        assert await ledger.findings() == []
+        assert {one.id for one in await ledger.traces()} == {"transient", "unstable"}
+
+
+async def test_findings_past_the_limit_are_counted_in_one_figure(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with opened(path, max_findings=3) as ledger, opened(path, max_findings=3) as other:
+        diff(other, "elsewhere", difference("$.taken"))
+        await other.flush()
+        diff(ledger, "t1", *(difference(f"$.p{n}") for n in range(5)))
+        assert (await ledger.domains())["users"].findings_overflow == 2
+        await ledger.flush()
+        assert len(await ledger.findings()) == 3
+        counts = (await ledger.domains())["users"]
+        assert counts.findings_overflow == 3
+        assert sum(one.differences for one in await ledger.findings()) + 3 == 6
+
+
+async def test_a_trace_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        values = {"big": 2**80, "text": "سلام\ud800", "none": None, "list": [1, 2.5]}
+        found = diff(
+            ledger, "t1", difference("$.x", Kind.TYPE_CHANGED, values, [values]), primary_status=None
+        )
+        assert await ledger.trace("t1") == found
+        await ledger.flush()
+        assert ledger.recording.ok
+        assert await ledger.trace("t1") == found
+        assert await ledger.trace("t2") is None
+
+
+async def test_the_newest_traces_are_kept_and_the_first_of_each_finding(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db", max_traces=5) as ledger:
+        for n in range(30):
+            diff(
+                ledger,
+                f"t{n:02}",
+                difference("$.late" if n >= 9 else "$.early"),
+                at=START + timedelta(seconds=n),
+            )
+            if n % 4 == 0:
+                await ledger.flush()
+        await ledger.flush()
+        assert [one.id for one in await ledger.traces()] == ["t29", "t28", "t27", "t09", "t00"]
+        early = next(one for one in await ledger.findings() if one.path == "$.early")
+        assert (early.first_trace, early.last_trace) == ("t00", "t00")
+
+
+async def test_traces_are_bounded_in_bytes(tmp_path: Path) -> None:
+    # Text that does not compress, so that ten of these pass the limit.
+    body = "".join(chr(0x4E00 + (n * 7919 + n * n) % 20_000) for n in range(10_000))
+    async with opened(tmp_path / "a.db", max_trace_bytes=100_000) as ledger:
+        for n in range(20):
+            diff(ledger, f"t{n:02}", difference("$.same"), at=START + timedelta(seconds=n), primary_body=body)
+            diff(
+                ledger, f"f{n:02}", difference(f"$.f{n}"), at=START + timedelta(seconds=n), primary_body=body
+            )
+            await ledger.flush()
+        assert sum(one.stat().st_size for one in tmp_path.glob("a.db")) < 400_000
+        kept = {one.id for one in await ledger.traces()}
+        assert {f"f{n:02}" for n in range(20)} <= kept, "the first of each finding stays"
+        full, cut = await ledger.trace("f00"), await ledger.trace("f19")
+        assert full is not None
+        assert full.primary_body == body
+        assert cut is not None
+        assert cut.primary_body is None
+        assert "at their limit" in cut.detail
+
+
+async def test_waiting_traces_are_bounded_and_those_dropped_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(details_module, "QUEUE_TRACES", 4)
+    async with opened(tmp_path / "a.db") as ledger:
+        for n in range(10):
+            diff(ledger, f"t{n}", difference("$.x"), at=START + timedelta(seconds=n))
+        assert (ledger.recording.traces, ledger.recording.dropped_traces) == (4, 6)
+        assert [one.id for one in await ledger.traces()] == ["t9", "t8", "t7", "t0"]
+        await ledger.flush()
+        assert [one.id for one in await ledger.traces()] == ["t9", "t8", "t7", "t0"]
+        found = (await ledger.findings())[0]
+        assert (found.exchanges, found.first_trace, found.last_trace) == (10, "t0", "t9")
+
+
+async def test_pages_of_traces(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        for n in range(7):  # pairs share a moment
+            diff(ledger, f"t{n}", at=START + timedelta(seconds=n // 2))
+            if n == 3:
+                await ledger.flush()
+        seen: list[str] = []
+        before: str | None = None
+        while page := await ledger.traces("users", limit=2, before=before):
+            seen += [one.id for one in page]
+            before = page[-1].cursor
+        assert seen == ["t6", "t5", "t4", "t3", "t2", "t1", "t0"]
+        with pytest.raises(LedgerError, match="not a place in the list"):
+            await ledger.traces(before="x'; DROP TABLE traces")
+
+
+async def test_tolerances_are_added_up_by_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(details_module, "TOLERATED_PLACES", 1)
+    monkeypatch.setattr(write_module, "TOLERATED_PLACES", 1)
+    async with opened(tmp_path / "a.db") as ledger:
+        for _ in range(2):
+            exchange(
+                ledger,
+                tolerated=(TOLERATED, replace(TOLERATED, path="$.more"), replace(TOLERATED, path="$.yet")),
+            )
+            await ledger.flush()
+            exchange(ledger, tolerated=(TOLERATED,))
+        assert (await ledger.domains())["users"].tolerated == (
+            ToleratedCount("GET /u", "null_missing", "$.data[*].note", 12),
+            ToleratedCount("GET /u", "null_missing", "(other places)", 12),
+        )
+
+
+async def test_distinct_entities_that_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_module, "ENTITY_LIMIT", 5)
+
+    async def entities(ledger: Ledger) -> int:
+        await ledger.flush()
+        return (await ledger.domains())["users"].entities
+
+    async with opened(tmp_path / "a.db") as ledger, opened(tmp_path / "a.db") as other:
+        for entity in ("a", "b", "a"):
+            exchange(ledger, entity=entity)
+        exchange(ledger, Verdict.DIFF, entity="c")
+        assert await entities(ledger) == 2
+        exchange(other, entity="b")
+        exchange(other, entity="d")
+        assert await entities(other) == 3
+        for entity in "efgh":
+            exchange(ledger, entity=entity)
+        assert await entities(ledger) == 5
+
+
+def test_a_sample_stops_early() -> None:
+    text = sample_of({"list": ["x" * 10] * 10**6})
+    assert len(text) == details_module.SAMPLE_CHARACTERS + 3
+    assert sample_of("\ud800") == '"?"'

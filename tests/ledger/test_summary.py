@@ -1,0 +1,107 @@
+"""From counts to the gate, to the row the API shows, and to the stored decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import LedgerError
+from proxy.gate import GateResult, decide
+from proxy.ledger import DomainCounts, domain_summary, gate_evidence, no_counts
+from proxy.ledger import reader as reader_module
+from proxy.model import Stage, Verdict
+from tests.ledger.support import START, diff, exchange, opened, reading
+
+
+@dataclass(frozen=True)
+class Limits:
+    min_comparisons: int = 2
+    max_diffs: int = 0
+    max_upper_bound: float = 1.0
+    max_failure_rate: float = 0.5
+    max_skip_rate: float = 0.5
+
+
+def decision(counts: DomainCounts) -> GateResult:
+    evidence = gate_evidence(
+        counts,
+        at=START,
+        routes=("GET /u",),
+        blockers=(),
+        flags={"REPO_USER": "pg"},
+        rollback_path="plan.md",
+        rollback_text="back",
+        recording=None,
+    )
+    return decide(counts.domain, Limits(), evidence)
+
+
+async def test_the_row_of_a_domain(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        exchange(ledger, entity="1")
+        exchange(ledger, Verdict.NO_ROOM)
+        await ledger.flush()
+        good = (await ledger.domains())["users"]
+        assert domain_summary(Stage.SHADOW, good, decision(good))["gate"] == "closed"
+        exchange(ledger, entity="2")
+        await ledger.flush()
+        good = (await ledger.domains())["users"]
+        row = domain_summary(Stage.SHADOW, good, decision(good))
+        assert row == {
+            "name": "users",
+            "stage": "shadow",
+            "observed": 3,
+            "comparisons": 2,
+            "verdicts": {verdict.value: 0 for verdict in Verdict} | {"match": 2, "skipped:no_room": 1},
+            "diff_rate": 0.0,
+            "upper_bound": pytest.approx(1 - 0.05**0.5),
+            "entities": 2,
+            "last_diff_at": None,
+            "gate": "open",
+            "reasons": [],
+        }
+        diff(ledger, "t1", at=START + timedelta(seconds=1))
+        bad = (await ledger.domains())["users"]
+        row = domain_summary(Stage.SHADOW, bad, decision(bad))
+        assert (row["gate"], row["last_diff_at"]) == ("closed", "2026-03-01T12:00:01+00:00")
+        assert row["reasons"] == ["1 diff in 3 comparisons, at most 0 allowed: explain and repair them."]
+
+
+def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_closed() -> None:
+    nothing = no_counts("users")
+    row = domain_summary(Stage.OFF, nothing, decision(nothing))
+    assert (row["gate"], row["diff_rate"], row["upper_bound"]) == ("closed", None, None)
+    torn = replace(nothing, observed=3, verdicts={Verdict.MATCH: 2})
+    assert not torn.balanced
+    assert decision(torn).state == "unknown"
+    assert domain_summary(Stage.SHADOW, torn, decision(torn))["gate"] == "closed"
+
+
+async def test_decisions_are_stored_beside_a_running_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "CLOSED_DECISIONS", 2)
+    opening = decision(DomainCounts("users", 2, 0, {Verdict.MATCH: 2}, {}))
+    opening = replace(opening, state="open")
+    async with opened(tmp_path / "a.db") as ledger, reading(tmp_path / "a.db") as reader:
+        await reader.store_decision(opening)
+        for state in ("closed", "unknown", "closed"):
+            await ledger.store_decision(replace(opening, state=state))
+        await ledger.store_decision(replace(opening, domain="other"))
+        found = await reader.decisions("users")
+        assert [one.state for one in found] == ["closed", "unknown", "open"]
+        assert found[-1].result == {
+            **opening.as_json(),
+            "conditions": list(opening.as_json()["conditions"]),
+        } | {
+            "reasons": list(opening.reasons),
+            "flags_to_change": ["REPO_USER=pg"],
+        }
+        assert found[-1].at == START
+        assert len(await ledger.decisions()) == 4
+    (tmp_path / "a.db").unlink()
+    with pytest.raises(LedgerError, match="the decision was not stored"):
+        await ledger.store_decision(opening)
