@@ -35,6 +35,9 @@ class Tap(Protocol):
 
 
 class OpenTap(Protocol):
-    """Called by the edge for each request before it is sent to the primary. None: no domain claims it."""
+    """Called by the edge for each request before it is sent to the primary, with the fields that the primary will see.
+
+    None: nothing of this exchange needs to be told.
+    """
 
     def __call__(self, method: str, target: str, headers: Headers) -> Tap | None: ...

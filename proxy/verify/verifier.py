@@ -18,6 +18,7 @@ from proxy.identity import Identity, IdentityError
 from proxy.ledger import Ledger
 from proxy.model import Headers, Observation, ReadRequest, Side, Trace, Verdict
 from proxy.readers.codings import CodingError, decode
+from proxy.readers.http import encodings
 from proxy.settings.routes import Router
 from proxy.tasks import TaskGroup
 from proxy.telemetry import Figures
@@ -241,7 +242,7 @@ class Verifier:
 
     async def _decoded(self, seen: Observation) -> Observation:
         """The client's own answer without its content coding; readers' answers come without it."""
-        coding = ", ".join(v.decode("latin-1") for name, v in seen.headers if name.lower() == b"content-encoding")
+        coding = encodings(seen.headers)
         if not coding or not seen.body:
             return seen
         try:
