@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 
 from proxy.admin import AdminSite, Evidence, Part, Readiness, reaches, watch
 from proxy.edge.server import Edge
-from proxy.identity import Identity, Limits
-from proxy.identity.sources import sources_of
+from proxy.identity import Identity
 from proxy.ledger import Ledger
 from proxy.model import Headers, Side
 from proxy.readers.client import HttpClient
@@ -86,11 +85,7 @@ class Application:
             max_idle=MAX_IDLE,
         )
         self._stack.push_async_callback(primary.close)
-        identity = Identity(
-            settings.postgres.dsn.get_secret_value() if settings.postgres else None,
-            sources_of(settings),
-            limits=Limits(pairs=settings.ids.cache),
-        )
+        identity = Identity.of(settings)
         await identity.start()
         self._stack.push_async_callback(identity.close)
         if settings.shadow.url is None:

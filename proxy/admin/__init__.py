@@ -1,0 +1,8 @@
+"""The admin port and the read model behind it."""
+
+from proxy.admin.checks import Part, Readiness, reaches
+from proxy.admin.evidence import Evidence, UnknownNameError
+from proxy.admin.gauges import watch
+from proxy.admin.site import AdminSite
+
+__all__ = ["AdminSite", "Evidence", "Part", "Readiness", "UnknownNameError", "reaches", "watch"]

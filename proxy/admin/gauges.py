@@ -1,0 +1,44 @@
+"""Figures of other parts that are asked for when somebody scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.identity import Figures as IdentityFigures
+from proxy.identity import Identity
+from proxy.ledger import Ledger
+from proxy.telemetry import Figures, Gauge
+
+
+def watch(
+    figures: Figures, *, identity: Identity, ledger: Ledger, queue_depth: Callable[[], int] | None = None
+) -> None:
+    """Show the id map, the ledger and the exchanges under way among the metrics."""
+
+    def told(read: Callable[[IdentityFigures], float]) -> Callable[[], dict[tuple[str, ...], float]]:
+        return lambda: {(): read(identity.figures)}
+
+    if queue_depth is not None:
+        text = "Exchanges that have no verdict yet."
+        figures.gauge(Gauge("shadowread.queue.depth", text, lambda: {(): queue_depth()}))
+    for gauge in (
+        Gauge("shadowread.ids.hits", "Ids asked for that are joined.", told(lambda f: f.hits), counter=True),
+        Gauge("shadowread.ids.misses", "Ids joined to nothing.", told(lambda f: f.misses), counter=True),
+        Gauge(
+            "shadowread.ids.queries", "Statements sent to Postgres.", told(lambda f: f.queries), counter=True
+        ),
+        Gauge("shadowread.ids.failures", "Lookups that failed.", told(lambda f: f.failures), counter=True),
+        Gauge("shadowread.ids.known", "Ids held in memory.", told(lambda f: f.size)),
+        Gauge("shadowread.ids.conflicts", "Ids joined twice in their entity.", told(lambda f: f.conflicts)),
+        Gauge(
+            "shadowread.ledger.recording",
+            "1 while what is observed gets written, otherwise 0.",
+            lambda: {(): float(ledger.recording.ok)},
+        ),
+        Gauge(
+            "shadowread.ledger.waiting",
+            "Finished exchanges that are not yet written.",
+            lambda: {(): ledger.recording.waiting},
+        ),
+    ):
+        figures.gauge(gauge)

@@ -1,0 +1,105 @@
+"""The JSON of the read model, the same on the admin port and on the command line. Pure: records in, plain data out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from proxy.gate import GateResult
+from proxy.ledger.records import DomainCounts, Finding, RouteCounts, TraceSummary
+from proxy.model import Trace
+
+
+def domain_details(counts: DomainCounts, gate: GateResult) -> dict[str, Any]:
+    """What `domains/{name}` tells beside the entry of the domains object."""
+    return {
+        "under_way": counts.under_way,
+        "first_at": _time(counts.first_at),
+        "last_at": _time(counts.last_at),
+        "entities_full": counts.entities_full,
+        "findings_overflow": counts.findings_overflow,
+        "routes": [_route_json(route) for route in counts.routes.values()],
+        "tolerated": [
+            {"route": one.route, "kind": one.kind, "path": one.path, "count": one.count}
+            for one in counts.tolerated
+        ],
+        "conditions": gate.as_json()["conditions"],
+    }
+
+
+def _route_json(route: RouteCounts) -> dict[str, Any]:
+    return {
+        "route": route.route,
+        "observed": route.observed,
+        "under_way": route.under_way,
+        "comparisons": route.comparisons,
+        "verdicts": {verdict.value: count for verdict, count in route.verdicts.items()},
+        "last_diff_at": _time(route.last_diff_at),
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "domain": finding.domain,
+        "route": finding.route,
+        "path": finding.path,
+        "kind": finding.kind.value,
+        "exchanges": finding.exchanges,
+        "differences": finding.differences,
+        "first_at": _time(finding.first_at),
+        "last_at": _time(finding.last_at),
+        "first_trace": finding.first_trace,
+        "last_trace": finding.last_trace,
+        "sample": {"primary": finding.sample_primary, "shadow": finding.sample_shadow},
+    }
+
+
+def summary_json(trace: TraceSummary) -> dict[str, Any]:
+    return {
+        "id": trace.id,
+        "at": _time(trace.at),
+        "domain": trace.domain,
+        "route": trace.route,
+        "verdict": trace.verdict.value,
+        "method": trace.method,
+        "target": trace.target,
+        "primary_status": trace.primary_status,
+        "shadow_status": trace.shadow_status,
+        "differences_total": trace.differences_total,
+    }
+
+
+def trace_json(trace: Trace) -> dict[str, Any]:
+    return {
+        "id": trace.id,
+        "at": _time(trace.at),
+        "domain": trace.domain,
+        "route": trace.route,
+        "verdict": trace.verdict.value,
+        "request": {"method": trace.method, "target": trace.target, "headers": _pairs(trace.request_headers)},
+        "primary": {
+            "status": trace.primary_status,
+            "headers": _pairs(trace.primary_headers),
+            "body": trace.primary_body,
+            "seconds": trace.primary_seconds,
+        },
+        "shadow": {
+            "status": trace.shadow_status,
+            "headers": _pairs(trace.shadow_headers),
+            "body": trace.shadow_body,
+            "seconds": trace.shadow_seconds,
+        },
+        "differences": [difference.as_json() for difference in trace.differences],
+        "differences_total": trace.differences_total,
+        "settling": list(trace.settling),
+        "detail": trace.detail,
+    }
+
+
+def _pairs(headers: tuple[tuple[str, str], ...]) -> list[list[str]]:
+    return [list(pair) for pair in headers]
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -1,0 +1,140 @@
+"""Asks everything that the configuration names whether it is there and can be used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from proxy.admin.checks import reaches
+from proxy.admin.evidence import read_plan
+from proxy.errors import LedgerError
+from proxy.identity import Identity
+from proxy.ledger import LedgerReader
+from proxy.ledger.database import path_of
+from proxy.settings import Settings
+
+REACH_SECONDS = 5.0
+BUSY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was checked. With `ok` a `remedy` is advice, without it what has to be done."""
+
+    name: str
+    where: str
+    ok: bool
+    detail: str = ""
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def inspect(settings: Settings) -> list[Line]:
+    """Every check, in the order of the configuration. Takes as long as the slowest server needs to refuse."""
+    found = await asyncio.gather(
+        _side("primary", settings.primary.url),
+        _shadow(settings),
+        _ids(settings),
+        _ledger(settings),
+        asyncio.to_thread(_plans, settings),
+    )
+    return [line for lines in found for line in lines]
+
+
+async def _side(name: str, url: str) -> list[Line]:
+    remedy = f"start it, or correct {name}.url"
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            problem = await reaches(url)()
+    except TimeoutError:
+        problem = f"no connection within {REACH_SECONDS:g} seconds"
+    place = url.rpartition("@")[2]
+    return [Line(name, place, problem is None, problem or "reached", "" if problem is None else remedy)]
+
+
+async def _shadow(settings: Settings) -> list[Line]:
+    if settings.shadow.url is None:
+        return [Line("shadow", "shadow.url", True, "not set", "set it; without a shadow nothing is verified")]
+    return await _side("shadow", settings.shadow.url)
+
+
+async def _ids(settings: Settings) -> list[Line]:
+    if not settings.ids.sources:
+        advice = "name the id map there; without it ids are compared as plain text"
+        return [Line("id map", "ids.sources", True, "none", advice)]
+    identity = Identity.of(settings)
+    try:
+        probes = await identity.probe()
+    finally:
+        await identity.close()
+    return [
+        Line(
+            "id map",
+            f"ids.sources[{number}]: {probe.source}",
+            probe.problem is None,
+            probe.problem or f"about {probe.rows:,} rows",
+            ""
+            if probe.problem is None
+            else "check postgres.dsn, the names, and the account's right to SELECT",
+        )
+        for number, probe in enumerate(probes)
+    ]
+
+
+async def _ledger(settings: Settings) -> list[Line]:
+    where = settings.ledger.url
+    try:
+        path = path_of(where)
+        if not path.exists():
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                raise LedgerError(f"the folder {path.parent} cannot be written")
+            return [Line("ledger", where, True, f"{path} will be made by serve")]
+        reader = await LedgerReader.open(where)
+        await reader.close()
+        await asyncio.to_thread(_take_write_lock, path)
+    except LedgerError as error:
+        return [
+            Line("ledger", where, False, str(error), "correct ledger.url, or give this account the right")
+        ]
+    return [Line("ledger", where, True, f"{path} can be read and written")]
+
+
+def _take_write_lock(path: Path) -> None:
+    """Begin to write and take it back. A folder that cannot be written is as bad: SQLite keeps its log there."""
+    try:
+        uri = f"file:{quote(str(path))}?mode=rw"
+        with closing(
+            sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        ) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path} cannot be written: {error}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise LedgerError(f"the folder {path.parent} cannot be written")
+
+
+def _plans(settings: Settings) -> list[Line]:
+    lines = []
+    for name, domain in settings.domains.items():
+        plan = domain.rollback_plan
+        where = f"domains.{name}.rollback_plan"
+        if plan is None:
+            lines.append(Line("rollback plan", where, True, "none", "write one before the domain is to flip"))
+            continue
+        text = read_plan(plan)
+        if text is None:
+            lines.append(Line("rollback plan", where, False, f"{plan} cannot be read", "write it"))
+        elif not text.strip():
+            lines.append(Line("rollback plan", where, False, f"{plan} is empty", "write it"))
+        else:
+            lines.append(Line("rollback plan", where, True, f"{plan}, {len(text):,} characters"))
+    return lines

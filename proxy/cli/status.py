@@ -1,0 +1,91 @@
+"""`shadowread status`: the per-domain table."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from proxy.cli.common import (
+    config_option,
+    console,
+    evidence_of,
+    json_option,
+    moment,
+    print_json,
+    printable,
+    rate,
+    settings_of,
+    table,
+)
+from proxy.model import FAILURES, SKIPS
+from proxy.settings import Settings
+
+EPILOG = """\b
+Examples:
+  shadowread status
+  shadowread status --json | jq '.domains[] | select(.gate == "open").name'
+"""
+WIDE = (
+    "domain", "stage", "gate", "observed", "compared", "diff", "transient", "unstable", "failed", "skipped",
+    "diff rate", "upper bound", "entities", "last diff (UTC)",
+)  # fmt: skip
+NARROW = ("domain", "gate", "compared", "diff", "failed", "skipped", "upper bound")
+TEXTS = frozenset({"domain", "stage", "gate", "last diff (UTC)"})
+WIDE_COLUMNS = 150
+"""Terminal columns that the wide table needs with long names and large figures."""
+
+
+@click.command(epilog=EPILOG)
+@config_option
+@json_option
+def status(*, config: Path | None, as_json: bool) -> None:
+    """Show every domain: what was compared, what differed, whether its gate is open."""
+    content = asyncio.run(_domains(settings_of(config)))
+    if as_json:
+        print_json(content)
+        return
+    out = console()
+    columns = WIDE if out.width >= WIDE_COLUMNS else NARROW
+    cells = [_cells(domain) for domain in content["domains"]]
+    rows = [[row[column] for column in columns] for row in cells]
+    out.print(table(columns, rows, right=[column for column in columns if column not in TEXTS]))
+    for domain in content["domains"]:
+        if domain["reasons"]:
+            out.print(Text(printable(f"{domain['name']}: {_reasons(domain)}")), soft_wrap=True)
+
+
+async def _domains(settings: Settings) -> dict[str, Any]:
+    async with evidence_of(settings) as evidence:
+        return await evidence.domains()
+
+
+def _cells(domain: dict[str, Any]) -> dict[str, Any]:
+    verdicts = domain["verdicts"]
+    last = domain["last_diff_at"]
+    return {
+        "domain": domain["name"],
+        "stage": domain["stage"],
+        "gate": Text(domain["gate"], style="green" if domain["gate"] == "open" else "red"),
+        "observed": domain["observed"],
+        "compared": domain["comparisons"],
+        "diff": Text(str(verdicts["diff"]), style="bold red" if verdicts["diff"] else ""),
+        "transient": verdicts["transient"],
+        "unstable": verdicts["unstable"],
+        "failed": sum(verdicts[verdict.value] for verdict in FAILURES),
+        "skipped": sum(verdicts[verdict.value] for verdict in SKIPS),
+        "diff rate": rate(domain["diff_rate"]),
+        "upper bound": rate(domain["upper_bound"]),
+        "entities": domain["entities"],
+        "last diff (UTC)": moment(None if last is None else datetime.fromisoformat(last)),
+    }
+
+
+def _reasons(domain: dict[str, Any]) -> str:
+    first, *others = domain["reasons"]
+    more = f" (and {len(others)} more: shadowread gate {domain['name']})" if others else ""
+    return f"{first}{more}"

@@ -1,0 +1,192 @@
+"""What the admin port answers, and to whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.model import Verdict
+from tests.admin.conftest import TOKEN, Site
+from tests.admin.recorded import HUGE
+
+# One real path for every endpoint: an endpoint that is not in here fails the test below it.
+PLANTED = {
+    "/": ("/", "text/plain"),
+    "/healthz": ("/healthz", "application/json"),
+    "/readyz": ("/readyz", "application/json"),
+    "/metrics": ("/metrics", "text/plain"),
+    "/api/v1/domains": ("/api/v1/domains", "application/json"),
+    "/api/v1/domains/{name}": ("/api/v1/domains/users", "application/json"),
+    "/api/v1/findings": ("/api/v1/findings?domain=payments&limit=5", "application/json"),
+    "/api/v1/traces": ("/api/v1/traces?domain=payments&limit=2", "application/json"),
+    "/api/v1/traces/{id}": ("/api/v1/traces/trace0001", "application/json"),
+    "/api/v1/gates/{domain}": ("/api/v1/gates/users", "application/json"),
+}
+OPEN = {"/healthz", "/readyz"}
+
+
+async def test_every_endpoint_is_planted(site: Site) -> None:
+    assert set(site.site.endpoints()) == set(PLANTED)
+
+
+@pytest.mark.parametrize("endpoint", PLANTED)
+async def test_an_endpoint_answers_its_owner_and_nobody_else(site: Site, endpoint: str) -> None:
+    path, content_type = PLANTED[endpoint]
+    answer = await site.get(path)
+    assert (answer.status, answer.content_type) == (200, content_type)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert answer.headers["Server"] == "shadowread"
+
+    for wrong in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \u00fc"):
+        answer = await site.get(path, Authorization=wrong)
+        assert answer.status == (200 if endpoint in OPEN else 401)
+    if endpoint not in OPEN:
+        assert answer.content_type == "application/problem+json"
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert (await answer.json(content_type=None))["status"] == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/nowhere", 404, "/nowhere"),
+        ("/api/v1/domains/user", 404, "did you mean users?"),
+        ("/api/v1/gates/nothing", 404, "nothing"),
+        ("/api/v1/traces/none", 404, "none"),
+        ("/api/v1/findings?domain=nope", 404, "nope"),
+        ("/api/v1/findings?limit=0", 400, "limit"),
+        ("/api/v1/findings?limit=%C2%B2", 400, "limit"),
+        ("/api/v1/findings?limits=5", 400, "known are domain, limit"),
+        ("/api/v1/traces?limit=5&limit=6", 400, "more than once"),
+        ("/api/v1/domains?x=1", 400, "takes none"),
+        ("/api/v1/traces?before=rubbish", 400, "rubbish"),
+    ],
+)
+async def test_errors_have_one_shape(site: Site, path: str, status: int, says: str) -> None:
+    answer = await site.get(path)
+    body = await answer.json(content_type=None)
+    assert (answer.status, answer.content_type) == (status, "application/problem+json")
+    assert set(body) == {"type", "title", "status", "detail"}
+    assert (body["type"], body["status"]) == ("about:blank", status)
+    assert says in body["detail"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_other_methods_are_refused_and_decide_nothing(site: Site) -> None:
+    for method in ("POST", "PUT", "DELETE", "HEAD"):
+        answer = await site.get("/api/v1/gates/users", method=method)
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+    assert await site.ledger.decisions() == []
+    assert (await site.get("/healthz", method="HEAD")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8081", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8081", 200),
+        ("LOCALHOST.", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example:80", 421),
+        ("192.168.1.1", 421),
+        ("[", 421),
+    ],
+)
+async def test_on_loopback_only_local_names_are_served(site: Site, host: str, status: int) -> None:
+    assert (await site.get("/api/v1/domains", Host=host)).status == status
+
+
+async def test_the_domains_object(site: Site) -> None:
+    content = await (await site.get("/api/v1/domains")).json()
+    assert [domain["name"] for domain in content["domains"]] == ["users", "payments", "chat"]
+    users, payments, chat = content["domains"]
+    assert list(users) == [
+        "name", "stage", "observed", "comparisons", "verdicts", "diff_rate", "upper_bound",
+        "entities", "last_diff_at", "gate", "reasons",
+    ]  # fmt: skip
+    assert (users["stage"], users["observed"], users["comparisons"]) == ("shadow", 31, 30)
+    assert users["verdicts"] == {
+        **{verdict.value: 0 for verdict in Verdict},
+        "match": 30,
+        "skipped:not_sampled": 1,
+    }
+    assert (users["diff_rate"], users["gate"], users["reasons"]) == (0.0, "open", [])
+    assert (payments["observed"], payments["comparisons"], payments["diff_rate"]) == (4, 3, 1.0)
+    assert payments["gate"] == "closed"
+    assert any("amounts are floats" in reason for reason in payments["reasons"])
+    assert payments["last_diff_at"].startswith("2026-05-01T12:00")
+    assert (chat["observed"], chat["diff_rate"], chat["upper_bound"]) == (0, None, None)
+    assert chat["gate"] == "closed"
+
+
+async def test_one_domain_in_detail(site: Site) -> None:
+    content = await (await site.get("/api/v1/domains/payments")).json()
+    summary = (await (await site.get("/api/v1/domains")).json())["domains"][1]
+    assert {key: content[key] for key in summary} == summary
+    assert [route["route"] for route in content["routes"]] == ["GET /api/payments"]
+    assert content["tolerated"] == [
+        {"route": "GET /api/payments", "kind": "date_format", "path": "$.at", "count": 6}
+    ]
+    assert {"name", "ok", "figure", "limit", "text"} == set(content["conditions"][0])
+
+
+async def test_findings_and_traces(site: Site) -> None:
+    findings = (await (await site.get("/api/v1/findings")).json())["findings"]
+    assert {(one["path"], one["kind"], one["exchanges"]) for one in findings} == {
+        ("$.amount", "number_string", 3),
+        ("$.items", "value_changed", 3),
+    }
+    assert len((await (await site.get("/api/v1/findings?limit=1")).json())["findings"]) == 1
+    assert (await (await site.get("/api/v1/findings?domain=users")).json()) == {"findings": []}
+
+    page = await (await site.get(f"/api/v1/traces?finding={findings[0]['id']}&limit=2")).json()
+    assert [one["id"] for one in page["traces"]] == ["trace0002", "trace0001"]
+    rest = await (await site.get(f"/api/v1/traces?limit=2&before={page['next']}")).json()
+    assert [one["id"] for one in rest["traces"]] == ["trace0000"]
+    assert rest["next"] is None
+
+
+async def test_a_trace_in_full_with_a_number_past_64_bits(site: Site) -> None:
+    content = await (await site.get("/api/v1/traces/trace0001")).json()
+    assert content["differences"][0] == {
+        "path": "$.amount", "kind": "number_string", "primary": HUGE, "shadow": str(HUGE),
+    }  # fmt: skip
+    assert content["request"]["target"] == "/api/payments?page=1"
+    assert content["primary"]["body"] == '{"amount": 10.5, "items": [1, 2]}'
+
+
+async def test_a_gate_decision_is_stored(site: Site) -> None:
+    content = await (await site.get("/api/v1/gates/users")).json()
+    assert (content["domain"], content["state"]) == ("users", "open")
+    assert content["flags_to_change"] == ["REPO_USER=pg"]
+    (decision,) = await site.ledger.decisions("users")
+    assert (decision.state, dict(decision.result)) == ("open", content)
+
+
+async def test_readiness_with_reasons(site: Site) -> None:
+    answer = await site.get("/readyz")
+    ok = {"ok": True, "reason": None}
+    assert (answer.status, await answer.json()) == (
+        200,
+        {"ready": True, "checks": {"primary": ok, "id_map": ok}},
+    )
+
+    site.trouble["id_map"] = "Postgres at 10.1.2.3 is away"
+    answer = await site.get("/readyz")
+    content = await answer.json()
+    assert (answer.status, content["ready"]) == (200, True), "reads are served without an id map"
+    assert content["checks"]["id_map"] == {"ok": False, "reason": "Postgres at 10.1.2.3 is away"}
+    told = (await (await site.get("/readyz", Authorization="")).json())["checks"]["id_map"]
+    assert told["ok"] is False
+    assert "10.1.2.3" not in told["reason"]
+
+    site.primary.close()
+    await site.primary.wait_closed()
+    answer = await site.get("/readyz")
+    content = await answer.json()
+    assert (answer.status, content["ready"]) == (503, False)
+    assert "cannot be reached" in content["checks"]["primary"]["reason"]
+    assert (await site.get("/healthz")).status == 200
