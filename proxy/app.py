@@ -11,6 +11,9 @@ import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
+from opentelemetry import metrics
+
+from proxy import __version__
 from proxy.admin import AdminSite, Evidence, Part, Readiness, reaches, watch
 from proxy.edge.server import Edge
 from proxy.identity import Identity
@@ -67,6 +70,8 @@ class Application:
     async def _start(self) -> None:
         settings = self.settings
         figures = Figures()
+        # Without a provider, as under `opentelemetry-instrument`, the instruments do nothing.
+        figures.instrument(metrics.get_meter("shadowread", __version__))
         now = chance()
         self.ledger = await Ledger.open(
             settings.ledger.url,
