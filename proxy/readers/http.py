@@ -37,11 +37,7 @@ class HttpReader:
         try:
             async with asyncio.timeout(timeout):
                 status, headers, coded = await self._fetch(request)
-            encodings = encodings(headers)
-            if encodings is None or len(coded) <= _DECODE_HERE:
-                body = decode(coded, encodings, self._max_body)
-            else:
-                body = await asyncio.to_thread(decode, coded, encodings, self._max_body)
+            body = await decoded(coded, headers, self._max_body)
         except TimeoutError:
             error, detail = "timeout", f"no complete response within {timeout:g} s"
         except (UpstreamError, CodingError) as failure:
@@ -79,6 +75,12 @@ class HttpReader:
         return response.status, response.headers, b"".join(pieces)
 
 
-def encodings(headers: Headers) -> str | None:
-    """All Content-Encoding fields as one list (RFC 9110 5.3)."""
-    return ",".join(value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding") or None
+async def decoded(coded: bytes, headers: Headers, limit: int) -> bytes:
+    """A body without the content codings that its fields name; large ones are undone in a thread.
+
+    All Content-Encoding fields count as one list (RFC 9110 5.3). Raises CodingError.
+    """
+    named = ",".join(value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding")
+    if not named or len(coded) <= _DECODE_HERE:
+        return decode(coded, named, limit)
+    return await asyncio.to_thread(decode, coded, named, limit)

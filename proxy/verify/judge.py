@@ -85,8 +85,8 @@ def _covered(path: str, drift: Iterable[str]) -> bool:
 def delays(first: float, factor: float, attempts: int, *, known: bool) -> tuple[float, ...]:
     """Seconds to wait before each re-read.
 
-    A difference that belongs to a finding already confirmed is most likely no write in flight: it is read again once, at
-    the moment of the last re-read, which decides as much and costs a third.
+    A difference that belongs to a finding already confirmed is most likely no write in flight: it is read again
+    once, at the moment of the last re-read, which decides as much and costs a third.
     """
     each = tuple(first * factor**number for number in range(attempts))
     return (sum(each),) if known and each else each

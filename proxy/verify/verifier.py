@@ -17,8 +17,8 @@ from comparators.paths import pattern_of
 from proxy.identity import Identity, IdentityError
 from proxy.ledger import Ledger
 from proxy.model import Headers, Observation, ReadRequest, Side, Trace, Verdict
-from proxy.readers.codings import CodingError, decode
-from proxy.readers.http import encodings
+from proxy.readers.codings import CodingError
+from proxy.readers.http import decoded
 from proxy.settings.routes import Router
 from proxy.tasks import TaskGroup
 from proxy.telemetry import Figures
@@ -192,7 +192,7 @@ class Verifier:
             self._bounds.settle_delay,
             self._bounds.settle_factor,
             self._bounds.settle_attempts,
-            known=keys <= self._confirmed,
+            known=keys <= self._confirmed and first.comparison.total == len(first.comparison.differences),
         )
 
         async def read() -> tuple[Observation, Observation]:
@@ -242,11 +242,10 @@ class Verifier:
 
     async def _decoded(self, seen: Observation) -> Observation:
         """The client's own answer without its content coding; readers' answers come without it."""
-        coding = encodings(seen.headers)
-        if not coding or not seen.body:
+        if seen.body is None:
             return seen
         try:
-            body = await asyncio.to_thread(decode, seen.body, coding, self._bounds.body)
+            body = await decoded(seen.body, seen.headers, self._bounds.body)
         except CodingError as error:
             return replace(seen, body=None, error=error.code, detail=str(error))
         return replace(seen, body=body)
