@@ -1,47 +1,60 @@
-"""Which element of one array stands for which of the other. Pure pairing: what differs inside a pair is the walk's affair."""
+"""Which element of one array stands for which of the other, judged by keys alone."""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import Any
+from itertools import groupby, pairwise
 
-from comparators.orders import Sorted, SortKey
-
-MAX_ALIGNED = 4_000_000
-"""The largest product of two lengths that is aligned; longer middles are paired by position."""
-MAX_TRIALS = 10_000
-"""How many pairs of elements that no hash joins are tried against each other."""
+MAX_GAP = 40_000
+"""The largest product of two lengths that is aligned cell by cell; a larger gap is paired by position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """`pairs` of indexes (primary, shadow), in primary order; `missing` has primary indexes, `added` shadow ones."""
+    """`pairs` of indexes (primary, shadow), in primary order; `missing` has primary indexes, `added` shadow ones.
+
+    `forced` says that some pairs are known to differ and stand together for want of a better partner.
+    """
 
     pairs: tuple[tuple[int, int], ...]
     missing: tuple[int, ...] = ()
     added: tuple[int, ...] = ()
+    forced: bool = False
 
     @property
     def moved(self) -> bool:
         """Whether some pair stands in another order than on the primary side."""
-        shadow = [b for _, b in self.pairs]
-        return any(a > b for a, b in zip(shadow, shadow[1:], strict=False))
+        return any(a > b for (_, a), (_, b) in pairwise(self.pairs))
 
-    @property
-    def shifted(self) -> bool:
-        return any(a != b for a, b in self.pairs)
+    def with_pairs(self, more: Iterable[tuple[int, int]], *, forced: bool = False) -> Pairing:
+        """The same with some of the left-over elements paired."""
+        more = tuple(more)
+        if not more:
+            return self
+        left, right = {a for a, _ in more}, {b for _, b in more}
+        return Pairing(
+            tuple(sorted((*self.pairs, *more))),
+            tuple(a for a in self.missing if a not in left),
+            tuple(b for b in self.added if b not in right),
+            self.forced or forced,
+        )
+
+    def paired_in_order(self) -> Pairing:
+        """The same with the left-over elements paired as they come, as far as both sides have some."""
+        return self.with_pairs(zip(self.missing, self.added, strict=False), forced=True)
 
 
 def positional(left: int, right: int) -> Pairing:
+    """Pair by index."""
     both = min(left, right)
     return Pairing(tuple((i, i) for i in range(both)), tuple(range(both, left)), tuple(range(both, right)))
 
 
 def multiset(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
-    """Pair equal forms; equal ones in order of appearance."""
+    """Pair equal keys; equal ones in order of appearance."""
     waiting: dict[Hashable, deque[int]] = defaultdict(deque)
     for index, key in enumerate(right):
         waiting[key].append(index)
@@ -55,10 +68,28 @@ def multiset(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
     return Pairing(tuple(pairs), tuple(missing), tuple(added))
 
 
+def joined(pairing: Pairing, equal: Callable[[int, int], bool], may_try: Callable[[], bool]) -> Pairing:
+    """Pair what keys left over and `equal` joins, for as long as `may_try` says yes."""
+    found: list[tuple[int, int]] = []
+    free = list(pairing.added)
+    for a in pairing.missing:
+        for at, b in enumerate(free):
+            if not may_try():
+                return pairing.with_pairs(found)
+            if equal(a, b):
+                found.append((a, b))
+                del free[at]
+                break
+    return pairing.with_pairs(found)
+
+
 def aligned(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
-    """Pair in order, so that an insertion is one insertion; elements changed in place pair with each other."""
-    start = 0
-    both = min(len(left), len(right))
+    """Pair in order, so that an insertion is one insertion; elements changed in place pair with each other.
+
+    Common ends first, then keys that occur once on both sides (the longest increasing run of them, as in a patience
+    diff), then the gaps between those: never more than linear in the lengths times a constant.
+    """
+    start, both = 0, min(len(left), len(right))
     while start < both and left[start] == right[start]:
         start += 1
     end = 0
@@ -67,73 +98,97 @@ def aligned(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
     pairs = [(i, i) for i in range(start)]
     missing: list[int] = []
     added: list[int] = []
-    middle_left, middle_right = left[start : len(left) - end], right[start : len(right) - end]
-    if len(middle_left) * len(middle_right) > MAX_ALIGNED:
-        opcodes = [("replace", 0, len(middle_left), 0, len(middle_right))]
-    else:
-        opcodes = list(SequenceMatcher(None, middle_left, middle_right, autojunk=False).get_opcodes())
-    for _, a0, a1, b0, b1 in opcodes:
-        both = min(a1 - a0, b1 - b0)
-        pairs.extend((start + a0 + i, start + b0 + i) for i in range(both))
-        missing.extend(start + i for i in range(a0 + both, a1))
-        added.extend(start + i for i in range(b0 + both, b1))
+    a0 = b0 = start
+    stop = (len(left) - end, len(right) - end)
+    for a1, b1 in (*_anchors(left, right, start, *stop), stop):
+        for a, b in _gap(left[a0:a1], right[b0:b1]):
+            if a is not None and b is not None:
+                pairs.append((a0 + a, b0 + b))
+            elif a is not None:
+                missing.append(a0 + a)
+            elif b is not None:
+                added.append(b0 + b)
+        if (a1, b1) != stop:
+            pairs.append((a1, b1))
+        a0, b0 = a1 + 1, b1 + 1
     pairs.extend((len(left) - end + i, len(right) - end + i) for i in range(end))
     return Pairing(tuple(pairs), tuple(missing), tuple(added))
 
 
-def join_rest(pairing: Pairing, equal: Callable[[int, int], bool]) -> tuple[Pairing, bool]:
-    """Pair what hashing left over: first those that `equal` joins, then the others in order.
+def _anchors(
+    left: Sequence[Hashable], right: Sequence[Hashable], start: int, left_stop: int, right_stop: int
+) -> list[tuple[int, int]]:
+    """The longest run of keys that occur once on both sides and stand in the same order."""
+    once_left = {key for key, count in Counter(left[start:left_stop]).items() if count == 1}
+    counts = Counter(right[start:right_stop])
+    where = {right[b]: b for b in range(start, right_stop) if counts[right[b]] == 1}
+    tails: list[int] = []
+    ends: list[tuple[int, int]] = []
+    before: dict[tuple[int, int], tuple[int, int] | None] = {}
+    for a in range(start, left_stop):
+        b = where.get(left[a]) if left[a] in once_left else None
+        if b is None:
+            continue
+        at = bisect_left(tails, b)
+        before[a, b] = ends[at - 1] if at else None
+        tails[at : at + 1] = [b]
+        ends[at : at + 1] = [(a, b)]
+    run: list[tuple[int, int]] = []
+    last = ends[-1] if ends else None
+    while last is not None:
+        run.append(last)
+        last = before[last]
+    return run[::-1]
 
-    The second value says whether the bound on trials was reached.
+
+def _gap(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[tuple[int | None, int | None]]:
+    """Pair two short runs: a longest common subsequence, and in order whatever stands between its members."""
+    rows, columns = len(left), len(right)
+    steps: list[tuple[int | None, int | None]] = []
+    a = b = 0
+    common: list[tuple[int, int]] = []
+    if rows * columns <= MAX_GAP and not set(left).isdisjoint(right):
+        lengths = [[0] * (columns + 1) for _ in range(rows + 1)]
+        for i in range(rows - 1, -1, -1):
+            row, below, key = lengths[i], lengths[i + 1], left[i]
+            for j in range(columns - 1, -1, -1):
+                row[j] = below[j + 1] + 1 if key == right[j] else max(below[j], row[j + 1])
+        i = j = 0
+        while i < rows and j < columns:
+            if left[i] == right[j]:
+                common.append((i, j))
+                i, j = i + 1, j + 1
+            elif lengths[i + 1][j] >= lengths[i][j + 1]:
+                i += 1
+            else:
+                j += 1
+    for i, j in (*common, (rows, columns)):
+        both = min(i - a, j - b)
+        steps.extend((a + n, b + n) for n in range(both))
+        steps.extend((n, None) for n in range(a + both, i))
+        steps.extend((None, n) for n in range(b + both, j))
+        if i < rows and j < columns:
+            steps.append((i, j))
+        a, b = i + 1, j + 1
+    return steps
+
+
+def runs(keys: Sequence[Hashable]) -> list[int]:
+    """For each element the number of its run of neighbours with equal keys."""
+    return [number for number, (_, run) in enumerate(groupby(keys)) for _ in run]
+
+
+def out_of_order(pairs: Sequence[tuple[int, int]], left: Sequence[int], right: Sequence[int]) -> bool:
+    """Whether two pairs stand in other orders on the two sides although neither side has them in one run.
+
+    `left` and `right` number the runs of elements that may stand in any order among themselves.
     """
-    if not pairing.missing or not pairing.added:
-        return pairing, False
-    pairs, missing, added = list(pairing.pairs), list(pairing.missing), list(pairing.added)
-    trials = 0
-    for a in pairing.missing:
-        for b in list(added):
-            if trials >= MAX_TRIALS:
-                break
-            trials += 1
-            if equal(a, b):
-                pairs.append((a, b))
-                missing.remove(a)
-                added.remove(b)
-                break
-    both = min(len(missing), len(added))
-    pairs.extend(zip(missing[:both], added[:both], strict=True))
-    pairs.sort()
-    return Pairing(tuple(pairs), tuple(missing[both:]), tuple(added[both:])), trials >= MAX_TRIALS
-
-
-def sort_value(element: Any, key: SortKey) -> Any:
-    """The value of a sort field; None when it is absent on the way."""
-    for name in key.names:
-        element = element.get(name) if isinstance(element, dict) else None
-    return element
-
-
-def unsorted_at(values: Sequence[tuple[Hashable, ...]], rule: Sorted) -> int | None:
-    """The first index whose sort keys stand before their predecessor's, or None.
-
-    Nulls may stand first or last, but not both and not between. Values of different types cannot be ordered and are
-    passed over: a change of type is the walk's to report.
-    """
-    nulls_first: dict[int, bool] = {}
-    for index in range(1, len(values)):
-        for number, key in enumerate(rule.keys):
-            a, b = values[index - 1][number], values[index][number]
-            if a == b:
-                continue
-            if a is None or b is None:
-                if nulls_first.setdefault(number, a is None) != (a is None):
-                    return index
-                break
-            try:
-                wrong = (a < b) if key.descending else (a > b)  # type: ignore[operator]
-            except TypeError:
-                break
-            if wrong:
-                return index
-            break
-    return None
+    highest = before = -1
+    run = -1
+    for a, b in pairs:
+        if left[a] != run:
+            run, before = left[a], highest
+        if right[b] < before:
+            return True
+        highest = max(highest, right[b])
+    return False

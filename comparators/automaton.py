@@ -1,4 +1,4 @@
-"""All paths of a route's rules as one automaton: walking a body costs one dictionary look-up a step, however many rules.
+"""All paths of a route's rules as one automaton: a step of the walk costs one look-up, however many rules there are.
 
 States are made when first reached (a lazy subset construction). Names that no rule mentions share one state, so hostile
 bodies with endless names cannot make it grow.
@@ -24,6 +24,7 @@ class Place:
         "_other_name",
         "_positions",
         "aliases",
+        "ignores_below",
         "rules",
     )
 
@@ -36,6 +37,7 @@ class Place:
         self._other_index: Place | None = None
         self.rules = rules
         self.aliases = tuple(rule for slot, rule in rules.items() if slot.startswith("alias:"))
+        self.ignores_below = automaton.may_reach("ignore", positions)
 
     def name(self, key: str) -> Place:
         """The place of the member `key`."""
@@ -81,6 +83,10 @@ class Automaton:
 
     def start(self) -> Place:
         return self._place({(number, 0) for number in range(len(self._paths))})
+
+    def may_reach(self, slot: str, positions: _Positions) -> bool:
+        """Whether some path that says something for `slot` can still match here or below."""
+        return any(self._paths[number][2] == slot for number, _ in positions)
 
     def after(self, positions: _Positions, key: str | int | None) -> Place:
         """The place one step below; `key` None stands for any name or index that no path mentions."""

@@ -1,18 +1,18 @@
-"""The way to a verdict, cheap first: bytes equal; equal once parsed and ids translated; equal under the walk."""
+"""The way to a verdict, cheap first: bytes equal; equal once parsed, ids aside; equal under the walk with the rules."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
-import orjson
-
-from comparators.decode import Unparseable, decode, needs_exact
-from comparators.ids import TOKEN_BYTES, IdTable, Pairings, canonical
-from comparators.model import Comparison, Difference, Kind, Response
+from comparators.decode import InexactError, Unparseable, decode, needs_exact
+from comparators.ids import IdTable, Pairings
+from comparators.model import Comparison, Difference, Kind, Response, Tolerated
+from comparators.normal import TooDeepError
 from comparators.rules import Rules
-from comparators.scalars import Cause, Context_, causes
-from comparators.walk import MAX_DEPTH, MAX_DIFFERENCES, TooDeepError, Walk
+from comparators.same import Same
+from comparators.scalars import Context_, causes
+from comparators.walk import MAX_DEPTH, MAX_DIFFERENCES, Walk
 
 EQUAL = Comparison()
 
@@ -29,26 +29,48 @@ def compare_bodies(
 ) -> Comparison:
     """Compare two JSON bodies (no content coding). Never raises for what stands in them.
 
-    `pairings` carries what `ids: inferred` has believed so far; without it every call starts from nothing.
+    `pairings` carries what `ids: inferred` has believed so far, and takes on what this comparison believes when it ends
+    equal; without it every call starts from nothing.
     """
-    if primary == shadow and not _counts_even_when_equal(rules):
+    if primary == shadow and not rules.ignores:
         return EQUAL
-    if _same_after_translation(primary, shadow, rules, ids):
-        return EQUAL
+    believed = (Pairings() if pairings is None else pairings) if rules.ids == "inferred" else None
+    mark = 0 if believed is None else len(believed)
+    context = Context_(ids, rules.ids, believed, rules.fuzzy)
     exact = needs_exact(primary) or needs_exact(shadow)
-    left, right = decode(primary, exact=exact), decode(shadow, exact=exact)
+    result = None
+    while result is None:
+        try:
+            result = _compare(primary, shadow, rules, context, exact, max_depth, max_differences)
+        except InexactError:
+            exact = True
+            if believed is not None:
+                believed.undo(mark)
+        except (TooDeepError, RecursionError):
+            text = f"nested too deeply to be compared (at most {max_depth} levels)"
+            result = _one(Difference("$", Kind.UNPARSEABLE, text, None))
+    if believed is None:
+        return result
+    inferred = believed.since(mark)
+    if result.differences:
+        # Rows that differ may have been paired wrongly, and such pairs must not speak against right ones later.
+        believed.undo(mark)
+    return Comparison(result.differences, result.tolerated, result.total, inferred)
+
+
+def _compare(
+    primary: bytes, shadow: bytes, rules: Rules, context: Context_, exact: bool, max_depth: int, max_differences: int
+) -> Comparison:
+    left = decode(primary, exact=exact)
+    right = left if primary == shadow else decode(shadow, exact=exact)
     if isinstance(left, Unparseable) or isinstance(right, Unparseable):
-        if primary == shadow:
-            return EQUAL
-        return _one(_unparseable(left, right))
-    if rules.ids == "inferred" and pairings is None:
-        pairings = Pairings()
-    context = Context_(ids, rules.ids, pairings if rules.ids == "inferred" else None, rules.fuzzy)
-    walk = Walk(context, max_depth=max_depth, max_differences=max_differences)
-    try:
-        walk.run(left, right, rules.root)
-    except TooDeepError:
-        return _one(Difference("$", Kind.UNPARSEABLE, f"nested deeper than {max_depth} levels", None))
+        # Even a body that cannot be read is the same to a client when its bytes are.
+        return EQUAL if primary == shadow else _one(_unparseable(left, right))
+    same = Same(context, entities=rules.entities)
+    if not rules.ignores and same(left, right, max_depth):
+        return EQUAL
+    walk = Walk(context, same, max_depth=max_depth, max_differences=max_differences)
+    walk.run(left, right, rules.root)
     return walk.result()
 
 
@@ -68,8 +90,9 @@ def compare_responses(
     `head_only` is for answers to HEAD, which have no body to compare.
     """
     outside = [*_status(primary, shadow, rules), *_headers(primary, shadow, rules, ids)]
+    forgiven = () if outside[:1] and outside[0].kind is Kind.STATUS else _status_class(primary, shadow)
     if head_only:
-        return Comparison(tuple(outside), (), len(outside))
+        return Comparison(tuple(outside), forgiven, len(outside))
     if is_json(primary) and is_json(shadow):
         inside = compare_bodies(
             primary.body, shadow.body, rules, ids,
@@ -78,42 +101,14 @@ def compare_responses(
     else:
         inside = _opaque(primary, shadow, rules, ids)
     both = (*outside, *inside.differences)
-    return Comparison(both[:max_differences], inside.tolerated, len(outside) + inside.total)
+    tolerated = (*forgiven, *inside.tolerated)
+    return Comparison(both[:max_differences], tolerated, len(outside) + inside.total, inside.inferred)
 
 
 def is_json(response: Response) -> bool:
     """Whether the response says that its body is JSON (RFC 8259, and the `+json` suffix of RFC 6839)."""
     kind = _field(response, "content-type").partition(";")[0].strip().lower()
     return kind in ("application/json", "text/json") or kind.endswith("+json")
-
-
-def _counts_even_when_equal(rules: Rules) -> bool:
-    # An ignored subtree is not verified even where it happens to be equal, so it has to be walked to be counted.
-    return rules.ignores
-
-
-def _same_after_translation(primary: bytes, shadow: bytes, rules: Rules, ids: IdTable) -> bool:
-    """Whether the bodies are equal once known ids have one spelling. False only means: look closer."""
-    if rules.ids != "mapped" or rules.ignores or rules.entities:
-        return False
-    if needs_exact(primary) or needs_exact(shadow):
-        return False
-
-    def spelled(found: Any) -> bytes:
-        return canonical(found[0].decode().lower(), ids).encode()
-
-    try:
-        left = orjson.loads(TOKEN_BYTES.sub(spelled, primary))
-        right = orjson.loads(TOKEN_BYTES.sub(spelled, shadow))
-    except (orjson.JSONDecodeError, RecursionError):
-        return False
-    if left != right:
-        return False
-    # Python holds True == 1; the sorted dumps do not.
-    try:
-        return orjson.dumps(left, option=orjson.OPT_SORT_KEYS) == orjson.dumps(right, option=orjson.OPT_SORT_KEYS)
-    except (orjson.JSONEncodeError, RecursionError):
-        return False
 
 
 def _unparseable(left: Any, right: Any) -> Difference:
@@ -131,6 +126,11 @@ def _status(primary: Response, shadow: Response, rules: Rules) -> list[Differenc
     if rules.status == "class" and primary.status // 100 == shadow.status // 100:
         return []
     return [Difference("status", Kind.STATUS, primary.status, shadow.status)]
+
+
+def _status_class(primary: Response, shadow: Response) -> tuple[Tolerated, ...]:
+    """What `status: class` forgave, once the status is known to be no difference."""
+    return () if primary.status == shadow.status else (Tolerated("status", "status", 1),)
 
 
 def _headers(primary: Response, shadow: Response, rules: Rules, ids: IdTable) -> list[Difference]:
@@ -182,11 +182,11 @@ def _opaque(primary: Response, shadow: Response, rules: Rules, ids: IdTable) -> 
         left, right = primary.body.decode("utf-8"), shadow.body.decode("utf-8")
     except UnicodeDecodeError:
         return _one(Difference("$", Kind.VALUE_CHANGED, _digest(primary), _digest(shadow)))
-    found: tuple[Cause, ...] = causes(
-        left, right, rules.root.rules, Context_(ids, "exact" if rules.ids == "exact" else "mapped")
-    )
-    differences = tuple(Difference("$", cause.kind, _digest(primary), _digest(shadow)) for cause in found)
-    return Comparison(differences, (), len(differences))
+    found = causes(left, right, {}, Context_(ids, "exact" if rules.ids == "exact" else "mapped"))
+    if not found:
+        return EQUAL
+    kind = found[0].kind if len(found) == 1 else Kind.VALUE_CHANGED
+    return _one(Difference("$", kind, _digest(primary), _digest(shadow)))
 
 
 def _digest(response: Response) -> str:

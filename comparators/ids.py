@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 LEGACY = re.compile(r"[0-9a-fA-F]{24}")
-UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TOKEN = re.compile(
     r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{24})(?![0-9a-fA-F])"
 )
 """An id as a whole value or inside a longer text, never a part of a longer run of hex digits."""
 
-TOKEN_BYTES = re.compile(TOKEN.pattern.encode())
+_TOKEN_BYTES = re.compile(TOKEN.pattern.encode())
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_MAX_IDS = 4
+_MAX_READINGS = 32
+"""How many ids of one text, and how many ways to spell them, are looked at when the map may join some to several."""
 
 Judgement = Literal["same", "mismatch", "unmapped", "inferred"]
 
@@ -54,17 +57,19 @@ class Pairings:
         self._limit = limit
         self._forward: dict[tuple[str, str], str] = {}
         self._back: dict[tuple[str, str], str] = {}
-        self._uuids: set[str] = set()
+        self._journal: list[tuple[str, str, str]] = []
+        self._by_legacy: dict[str, list[str]] = {}
+        self._by_uuid: dict[str, list[str]] = {}
 
     def __len__(self) -> int:
-        return len(self._forward)
+        return len(self._journal)
 
     def partner(self, entity: str, legacy: str) -> str | None:
         return self._forward.get((entity, legacy))
 
-    def owns(self, uuid: str) -> bool:
-        """Whether some legacy id of any entity was joined to `uuid`."""
-        return uuid in self._uuids
+    def partners(self, token: str) -> Sequence[str]:
+        """Every id that `token` was joined to, within any entity."""
+        return self._by_legacy.get(token) or self._by_uuid.get(token) or ()
 
     def join(self, entity: str, legacy: str, uuid: str) -> Judgement:
         known = self._forward.get((entity, legacy))
@@ -73,17 +78,41 @@ class Pairings:
             return "same"
         if known is not None or back is not None:
             return "mismatch"
-        if len(self._forward) >= self._limit:
+        if len(self._journal) >= self._limit:
             return "unmapped"
         self._forward[entity, legacy] = uuid
         self._back[entity, uuid] = legacy
-        self._uuids.add(uuid)
+        self._by_legacy.setdefault(legacy, []).append(uuid)
+        self._by_uuid.setdefault(uuid, []).append(legacy)
+        self._journal.append((entity, legacy, uuid))
         return "inferred"
+
+    def since(self, mark: int) -> tuple[tuple[str, str], ...]:
+        """The pairs believed since `len()` was `mark`, in the order in which they were believed."""
+        return tuple((legacy, uuid) for _, legacy, uuid in self._journal[mark:])
+
+    def undo(self, mark: int) -> None:
+        """Forget what was believed since `len()` was `mark`."""
+        while len(self._journal) > mark:
+            entity, legacy, uuid = self._journal.pop()
+            del self._forward[entity, legacy], self._back[entity, uuid]
+            for index, key in ((self._by_legacy, legacy), (self._by_uuid, uuid)):
+                index[key].pop()
+                if not index[key]:
+                    del index[key]
 
 
 def tokens(body: bytes) -> set[str]:
-    """Every id-like token of a body, lower case: what to ask the id map for."""
-    return {found.decode().lower() for found in TOKEN_BYTES.findall(body)}
+    """Every id-like token of a JSON body, lower case: what to ask the id map for."""
+    if b"\\" in body:
+        # Hex digits of an escape are no part of the id behind it, and an escape may spell a part of an id.
+        body = _ESCAPE.sub(_unescaped, body)
+    return {found.decode().lower() for found in _TOKEN_BYTES.findall(body)}
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    code = int(found[1], 16) if found[1] else 0
+    return bytes((code,)) if 0x20 < code < 0x7F else b" "
 
 
 def judge(left: str, right: str, entity: str | None, table: IdTable, pairings: Pairings | None) -> Judgement:
@@ -112,7 +141,8 @@ def judge(left: str, right: str, entity: str | None, table: IdTable, pairings: P
 def translate(text: str, table: IdTable) -> str:
     """`text` with every known legacy id put as its uuid, and uuids in lower case: one spelling for both sides.
 
-    A legacy id that several entities join to different uuids is left alone.
+    A legacy id that several entities join to different uuids is left alone, and two legacy ids may get one uuid: good
+    for pairing, not for a verdict.
     """
     return TOKEN.sub(lambda found: canonical(found[0].lower(), table), text)
 
@@ -124,3 +154,21 @@ def canonical(token: str, table: IdTable) -> str:
         return token
     first = joined[0].uuid
     return first if all(pair.uuid == first for pair in joined) else token
+
+
+def readings(text: str, table: IdTable, pairings: Pairings | None) -> list[str]:
+    """The text itself, uuids in lower case, then what it may be called on the other side: ids put as their partners."""
+    own = TOKEN.sub(lambda found: found[0].lower() if "-" in found[0] else found[0], text)
+    between, ids = TOKEN.split(own), TOKEN.findall(own)
+    if len(ids) > _MAX_IDS:
+        return [own, translate(text, table)]
+    found = [between[0]]
+    for id_, after in zip(ids, between[1:], strict=True):
+        lower = id_.lower()
+        names = [id_]
+        names += [pair.uuid for pair in table.by_legacy.get(lower, ())]
+        names += [pair.legacy for pair in table.by_uuid.get(lower, ())]
+        if pairings is not None:
+            names += pairings.partners(lower)
+        found = [f"{start}{name}{after}" for name in dict.fromkeys(names) for start in found][:_MAX_READINGS]
+    return found

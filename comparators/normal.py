@@ -1,50 +1,92 @@
-"""One hashable form for all values that are equal under the rules, so that arrays can be paired without comparing all with all.
+"""One small number for all values that are equal under the rules, so that arrays can be paired without comparing all
+with all.
 
-The form only pairs elements: what is reported always comes from walking the pairs, so a form that joins too little costs
-an explanation, never a difference.
+Numbers only pair elements: what is reported always comes from walking the pairs, so a form that joins too little or too
+much costs an explanation, never a difference.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from decimal import Decimal
 from typing import Any
 
 from comparators.automaton import Place
+from comparators.decode import number
 from comparators.ids import LEGACY, TOKEN, canonical, translate
 from comparators.scalars import Context_, instant
 
+OWN_IDS = ("_id", "id")
+"""The names under which an object bears its own id, the likelier first."""
 
-def form(value: Any, place: Place, context: Context_) -> Hashable:
-    """The normal form of `value`, which stands at `place`."""
-    if "ignore" in place.rules:
-        return None
-    if isinstance(value, dict):
-        return _object(value, place, context)
-    if isinstance(value, list):
-        items = [form(item, place.index(number), context) for number, item in enumerate(value)]
-        if not items and "empty" in place.rules:
+
+class TooDeepError(Exception):
+    """The values are nested deeper than the comparison goes."""
+
+
+class Forms:
+    """The forms of one comparison: equal numbers for equal values.
+
+    Each container is looked at once per place; values must outlive this object.
+    """
+
+    def __init__(self, context: Context_) -> None:
+        self._context = context
+        self._numbers: dict[Hashable, int] = {}
+        self._known: dict[tuple[int, int], int] = {}
+        self._believed = 0
+
+    def of(self, value: Any, place: Place, room: int) -> int:
+        """The form of `value`, which stands at `place`. Raises TooDeepError beyond `room` levels."""
+        if place.rules and "ignore" in place.rules:
+            return self._number(("ignored",))
+        if not isinstance(value, dict | list):
+            return self._number(_scalar(value, place, self._context))
+        if room <= 0:
+            raise TooDeepError
+        pairings = self._context.pairings
+        if pairings is not None and len(pairings) != self._believed:
+            # An id is known by its partner, so forms made before a pair was believed are stale.
+            self._believed = len(pairings)
+            self._known.clear()
+        key = (id(value), id(place))
+        known = self._known.get(key)
+        if known is None:
+            made = self._object(value, place, room) if isinstance(value, dict) else self._array(value, place, room)
+            known = self._known[key] = self._number(made)
+        return known
+
+    def _number(self, made: Hashable) -> int:
+        return self._numbers.setdefault(made, len(self._numbers))
+
+    def _array(self, value: list[Any], place: Place, room: int) -> Hashable:
+        if not value and "empty" in place.rules:
             return ("empty",)
-        return ("list", tuple(sorted(items, key=repr)) if "order" in place.rules else tuple(items))
-    return _scalar(value, place, context)
+        items = [0] * len(value)
+        for index, item in enumerate(value):
+            # Not a comprehension: that is one more stack frame for each level.
+            items[index] = self.of(item, place.index(index), room - 1)
+        if "order" in place.rules:
+            return ("bag", frozenset(Counter(items).items()))
+        return ("list", tuple(items))
 
-
-def _object(value: dict[str, Any], place: Place, context: Context_) -> Hashable:
-    if not value and "empty" in place.rules:
-        return ("empty",)
-    members: dict[str, Hashable] = {}
-    for key, item in value.items():
-        below = place.name(key)
-        if "ignore" in below.rules or (item is None and "null_missing" in below.rules):
-            continue
-        name = key
-        for alias in place.aliases:
-            if key in alias.names:
-                name = alias.names[0]
-        if context.ids != "exact" and TOKEN.search(name):
-            name = translate(name, context.table)
-        members[name] = form(item, below, context)
-    return ("object", frozenset(members.items()))
+    def _object(self, value: dict[str, Any], place: Place, room: int) -> Hashable:
+        if not value and "empty" in place.rules:
+            return ("empty",)
+        members: list[tuple[str, int]] = []
+        for key, item in value.items():
+            below = place.name(key)
+            if below.rules and ("ignore" in below.rules or (item is None and "null_missing" in below.rules)):
+                continue
+            name = key
+            for alias in place.aliases:
+                if key in alias.names:
+                    name = alias.names[0]
+            if self._context.ids != "exact" and len(name) >= 24:
+                name = translate(name, self._context.table)
+            members.append((name, self.of(item, below, room - 1)))
+        return ("object", frozenset(members))
 
 
 def _scalar(value: Any, place: Place, context: Context_) -> Hashable:
@@ -55,27 +97,26 @@ def _scalar(value: Any, place: Place, context: Context_) -> Hashable:
         return ("bool", value)
     if isinstance(value, str):
         return _text(value, place, context)
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if "number" in rules:
         return ("near",)
-    return ("decimal" if "number_string" in rules else "number", number)
+    return ("decimal" if "number_string" in rules else "number", number(value))
 
 
 def _text(value: str, place: Place, context: Context_) -> Hashable:
-    rules = place.rules
-    if context.ids != "exact" and TOKEN.search(value):
+    if context.ids != "exact" and len(value) >= 24 and TOKEN.search(value):
         if context.pairings is not None:
             return ("text", TOKEN.sub(lambda found: _believed(found[0].lower(), place, context), value))
         return ("text", translate(value, context.table))
+    rules = place.rules
+    if not rules:
+        return ("text", value)
     if {"number_string", "decimal_scale", "number"} & rules.keys():
         try:
-            number = Decimal(value) if len(value) < 1_000 and value.strip("-0123456789.") == "" else None
+            written = Decimal(value) if len(value) < 1_000 and value.strip("-0123456789.") == "" else None
         except ArithmeticError:
-            number = None
-        if number is not None and "number" in rules:
-            return ("near",)
-        if number is not None:
-            return ("decimal", number)
+            written = None
+        if written is not None:
+            return ("near",) if "number" in rules else ("decimal", written)
     if ("date_format" in rules or "date_precision" in rules) and (at := instant(value)) is not None:
         digits = rules["date_precision"].digits if "date_precision" in rules else 9
         spelled = () if "date_format" in rules else at.spelling
@@ -89,22 +130,23 @@ def _text(value: str, place: Place, context: Context_) -> Hashable:
 
 def _believed(token: str, place: Place, context: Context_) -> str:
     """Under `inferred` an id is known by its partner, and one that has none yet matches any other such id."""
-    if context.pairings is None:
+    pairings = context.pairings
+    if pairings is None:
         return token
     known = canonical(token, context.table)
     if known != token or not LEGACY.fullmatch(token):
-        return known if context.pairings.owns(known) or known in context.table.by_uuid else "?"
-    return context.pairings.partner(place.rules.get("entity", ""), token) or "?"
+        return known if pairings.partners(known) or known in context.table.by_uuid else "?"
+    return pairings.partner(place.rules.get("entity", ""), token) or "?"
 
 
 def identity(value: Any, context: Context_) -> Hashable | None:
     """The id that an object bears (`_id`, else `id`), in one spelling for both sides; None when it bears none."""
-    if not isinstance(value, dict):
+    if type(value) is not dict:
         return None
-    for name in ("_id", "id"):
+    for name in OWN_IDS:
         own = value.get(name)
-        if isinstance(own, str) and own:
+        if type(own) is str and own:
             return translate(own, context.table) if context.ids != "exact" else own
-        if isinstance(own, int) and not isinstance(own, bool):
+        if type(own) is int:
             return own
     return None

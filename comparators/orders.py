@@ -18,18 +18,14 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
-class SortKey:
-    """One sort field: `names` leads to it through nested objects."""
-
-    names: tuple[str, ...]
-    descending: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Sorted:
-    """Order is checked on the sort keys alone: elements with the same keys may stand in any order."""
+    """Order is checked on the sort keys alone: elements with the same keys may stand in any order.
 
-    keys: tuple[SortKey, ...]
+    Each key is the names that lead to a field through nested objects. The direction is the primary's: whichever way it
+    sorts, the shadow has to sort the same way.
+    """
+
+    keys: tuple[tuple[str, ...], ...]
 
 
 OrderRule = Any_ | Keyed | Sorted

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from comparators.ids import TOKEN
+
 Key = str | int
 """One step of a concrete path: a member name or an array index."""
 
@@ -16,7 +18,10 @@ _PLAIN_NAME = re.compile(r"[^\W\d]\w*", re.UNICODE)
 _QUOTED = re.compile(r"\[\s*(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\s*\]")
 _INDEX = re.compile(r"\[\s*(0|[1-9][0-9]{0,9})\s*\]")
 _ANY_ITEM = re.compile(r"\[\s*\*\s*\]")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r"}
+# Beyond the control characters of RFC 9535 also lone surrogates: the path must be text that can be stored.
+_TO_ESCAPE = re.compile(r"['\\\x00-\x1f\ud800-\udfff]")
 
 
 class PathError(ValueError):
@@ -94,11 +99,15 @@ def _bracket(text: str, at: int) -> tuple[Step, int]:
         return Step("index", int(found[1])), found.end()
     if found := _QUOTED.match(text, at):
         raw = found[1] if found[1] is not None else found[2]
-        return Step("name", _ESCAPE.sub(r"\1", raw)), found.end()
+        return Step("name", _ESCAPE.sub(_unescaped, raw)), found.end()
     raise PathError(
         f"path {text!r}: only [*], [0] and ['name'] may stand in brackets (character {at + 1}); "
         "filters, slices and negative indexes are not supported"
     )
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else _ESCAPED.get(found[2], found[2])
 
 
 def render(keys: tuple[Key, ...] | list[Key]) -> str:
@@ -115,20 +124,30 @@ def render(keys: tuple[Key, ...] | list[Key]) -> str:
 
 
 def _quote(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
-    return f"['{escaped}']"
+    return f"['{_TO_ESCAPE.sub(_escaped, name)}']"
 
 
-_INDEX_IN_PATH = re.compile(r"('(?:[^'\\]|\\.)*')|\[[0-9]+\]")
-_ID_KEY = re.compile(r"\['(?:[0-9a-fA-F]{24}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'\]")
-_DOTTED_ID_KEY = re.compile(r"\.[0-9a-fA-F]{24}(?![0-9A-Za-z_])")
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    if char in "'\\":
+        return f"\\{char}"
+    return next((f"\\{short}" for short, plain in _ESCAPED.items() if plain == char), f"\\u{ord(char):04x}")
+
+
+_STEP = re.compile(r"\[[0-9]+\]|\['(?:[^'\\]|\\.)*'\]|\.[^.\[]+", re.DOTALL)
 
 
 def pattern_of(path: str) -> str:
-    """The pattern of a normalized path: indexes become `[*]`, members named by an id become `.*`.
+    """The pattern of a normalized path: indexes become `[*]`, members whose names hold an id become `.*`.
 
     >>> pattern_of("$.data[3].buyer.id")
     '$.data[*].buyer.id'
     """
-    path = _DOTTED_ID_KEY.sub(".*", _ID_KEY.sub(".*", path))
-    return _INDEX_IN_PATH.sub(lambda found: found[1] or "[*]", path)
+    return _STEP.sub(_generalized, path)
+
+
+def _generalized(found: re.Match[str]) -> str:
+    step = found[0]
+    if step[1].isdigit():
+        return "[*]"
+    return ".*" if TOKEN.search(step) else step

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal
 from typing import Any
 
+from comparators.decode import number
 from comparators.ids import TOKEN, IdTable, Pairings, judge
 from comparators.model import Kind
 
@@ -56,8 +57,8 @@ _WITHIN = Cause(Kind.VALUE_CHANGED, "number")
 def causes(left: Any, right: Any, rules: Mapping[str, Any], context: Context_) -> tuple[Cause, ...]:
     """Why two scalars differ, () when they are equal; at most one cause of each sort.
 
-    `rules` are the rules of the place: those with a measure (`number`, `date_precision`, `entity`) are asked here; whether
-    a cause is forgiven is the caller's to decide.
+    `rules` are the rules of the place: those with a measure (`number`, `date_precision`, `entity`) are asked here;
+    whether a cause is forgiven is the caller's to decide.
     """
     if type(left) is str and type(right) is str:
         return _strings(left, right, rules, context)
@@ -65,22 +66,17 @@ def causes(left: Any, right: Any, rules: Mapping[str, Any], context: Context_) -
         return () if left is right else _TYPE
     if isinstance(left, str) or isinstance(right, str):
         return _number_and_string(left, right, rules)
-    if left == right:
+    if type(left) is int and type(right) is int and left == right:
         return ()
-    a, b = _number(left), _number(right)
+    a, b = number(left), number(right)
     return () if a == b else _apart(a, b, rules)
-
-
-def _number(value: float | Decimal) -> Decimal:
-    # repr of a double is its shortest spelling, which is the wire's for up to 15 digits (see decode).
-    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
 def _apart(a: Decimal, b: Decimal, rules: Mapping[str, Any]) -> tuple[Cause, ...]:
     rule = rules.get("number")
     if rule is not None and abs(a.adjusted()) < _MAX_EXPONENT and abs(b.adjusted()) < _MAX_EXPONENT:
         digits = max(a.adjusted(), b.adjusted()) - min(_exponent(a), _exponent(b)) + 3
-        if 0 < digits <= 2 * _MAX_EXPONENT and abs(Context(prec=digits).subtract(a, b)) <= rule.epsilon:
+        if 0 < digits <= 2 * _MAX_EXPONENT and Context(prec=digits).subtract(a, b).copy_abs() <= rule.epsilon:
             return (_WITHIN,)
     return _VALUE
 
@@ -97,11 +93,11 @@ def _as_decimal(text: str) -> Decimal | None:
 
 
 def _number_and_string(left: Any, right: Any, rules: Mapping[str, Any]) -> tuple[Cause, ...]:
-    text, number = (left, right) if isinstance(left, str) else (right, left)
+    text, value = (left, right) if isinstance(left, str) else (right, left)
     written = _as_decimal(text)
     if written is None:
         return _TYPE
-    exact = _number(number)
+    exact = number(value)
     if written != exact:
         return (_NUMBER_STRING, *_apart(written, exact, rules))
     # A JSON number has no scale that a client could see, so the string's trailing zeros are no second cause.
@@ -192,10 +188,13 @@ def _dates(left: str, right: str, rules: Mapping[str, Any]) -> tuple[Cause, ...]
     kept = rule.digits if rule is not None else 9
     coarser = min(a.digits, b.digits)
     for digits in (coarser, kept):
-        if digits < max(a.digits, b.digits) and a.nanoseconds // 10 ** (9 - digits) == b.nanoseconds // 10 ** (
-            9 - digits
-        ):
+        if digits < max(a.digits, b.digits) and _cut(a, digits) == _cut(b, digits):
             # Only as far as the rule reaches is it forgiven: milliseconds lost under a rule of microseconds are not.
-            reach = rule is not None and a.nanoseconds // 10 ** (9 - kept) == b.nanoseconds // 10 ** (9 - kept)
+            reach = rule is not None and _cut(a, kept) == _cut(b, kept)
             return (*spelled, Cause(Kind.DATE_PRECISION, "date_precision" if reach else "nothing"))
     return _VALUE
+
+
+def _cut(at: _Instant, digits: int) -> int:
+    unit: int = 10 ** (9 - digits)
+    return at.nanoseconds // unit
