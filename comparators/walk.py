@@ -217,17 +217,12 @@ class Walk:
         self._path.pop()
 
     def _report(self, found: tuple[Cause, ...], left: Any, right: Any, place: Place) -> None:
-        """Count the causes as tolerated when the rules forgive all of them, else name one difference."""
-        left_over = [cause for cause in found if cause.tolerance not in place.rules]
-        if not left_over:
-            for cause in found:
+        """Name every cause that no rule forgives: a tolerance of one of two causes does not hide the other."""
+        for cause in found:
+            if cause.tolerance in place.rules:
                 self._tolerate(cause.tolerance)
-        elif len(left_over) == 1:
-            self._differ(left_over[0].kind, left, right)
-        else:
-            # No single cause explains it all.
-            kinds = {type(value) for value in (left, right)}
-            self._differ(Kind.VALUE_CHANGED if len(kinds) == 1 else Kind.TYPE_CHANGED, left, right)
+            else:
+                self._differ(cause.kind, left, right)
 
     def _differ(self, kind: Kind, left: Any, right: Any) -> None:
         if self._trial:
