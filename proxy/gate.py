@@ -165,9 +165,7 @@ def _comparisons(gate: Limits, comparisons: int) -> Condition:
 def _diffs(gate: Limits, diffs: int, comparisons: int) -> Condition:
     text = f"{_number(diffs, 'diff')} in {_number(comparisons, 'comparison')}, at most {gate.max_diffs:,} allowed"
     ok = diffs <= gate.max_diffs
-    return Condition(
-        "diffs", ok, diffs, gate.max_diffs, f"{text}{'.' if ok else ': explain and repair them.'}"
-    )
+    return Condition("diffs", ok, diffs, gate.max_diffs, f"{text}{'.' if ok else ': explain and repair them.'}")
 
 
 def _bound(gate: Limits, diffs: int, comparisons: int) -> Condition:
@@ -209,9 +207,7 @@ def _skips(gate: Limits, evidence: GateEvidence) -> Condition:
     wanted = evidence.total(verdict for verdict in Verdict if verdict is not Verdict.NOT_SAMPLED)
     limit = gate.max_skip_rate
     if not wanted:
-        return Condition(
-            "skips", False, None, limit, "No sampled exchange was seen, so the skip rate is not known."
-        )
+        return Condition("skips", False, None, limit, "No sampled exchange was seen, so the skip rate is not known.")
     rate = skips / wanted
     text = f"{skips:,} of {_number(wanted, 'sampled exchange')} were skipped ({_rate(rate)}), limit {_rate(limit)}"
     if rate <= limit:
@@ -241,9 +237,7 @@ def _routes(evidence: GateEvidence) -> Condition:
     if not unseen:
         return Condition("routes", True, seen, known, text + ".")
     more = f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
-    return Condition(
-        "routes", False, seen, known, f"{text}: still to be seen {', '.join(unseen[:NAMED])}{more}."
-    )
+    return Condition("routes", False, seen, known, f"{text}: still to be seen {', '.join(unseen[:NAMED])}{more}.")
 
 
 def _blockers(evidence: GateEvidence) -> Condition:

@@ -162,9 +162,7 @@ class Figures:
         observable histogram, so durations are recorded as they happen from now on.
         """
         for counter in self._counters():
-            meter.create_observable_counter(
-                counter.name, callbacks=[_observe(counter)], description=counter.text
-            )
+            meter.create_observable_counter(counter.name, callbacks=[_observe(counter)], description=counter.text)
         for gauge in self._plain_gauges():
             meter.create_observable_gauge(gauge.name, callbacks=[_observe(gauge)], description=gauge.text)
         self._read_histogram = meter.create_histogram(
@@ -224,8 +222,7 @@ class _Scrape(Collector):
 def _observe(gauge: Gauge) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
         return [
-            Observation(value, dict(zip(gauge.labels, labels, strict=True)))
-            for labels, value in gauge.read().items()
+            Observation(value, dict(zip(gauge.labels, labels, strict=True))) for labels, value in gauge.read().items()
         ]
 
     return observe

@@ -83,9 +83,7 @@ class Evidence:
         """One trace in full. Raises UnknownNameError when it is not kept (any more)."""
         found = await self.ledger.trace(trace)
         if found is None:
-            raise UnknownNameError(
-                f"no trace has the id {trace[:100]!r}; it may have made room for newer ones"
-            )
+            raise UnknownNameError(f"no trace has the id {trace[:100]!r}; it may have made room for newer ones")
         return found
 
     def check_names(self, names: Sequence[str]) -> None:

@@ -24,9 +24,7 @@ def watch(
     for gauge in (
         Gauge("shadowread.ids.hits", "Ids asked for that are joined.", told(lambda f: f.hits), counter=True),
         Gauge("shadowread.ids.misses", "Ids joined to nothing.", told(lambda f: f.misses), counter=True),
-        Gauge(
-            "shadowread.ids.queries", "Statements sent to Postgres.", told(lambda f: f.queries), counter=True
-        ),
+        Gauge("shadowread.ids.queries", "Statements sent to Postgres.", told(lambda f: f.queries), counter=True),
         Gauge("shadowread.ids.failures", "Lookups that failed.", told(lambda f: f.failures), counter=True),
         Gauge("shadowread.ids.known", "Ids held in memory.", told(lambda f: f.size)),
         Gauge("shadowread.ids.conflicts", "Ids joined twice in their entity.", told(lambda f: f.conflicts)),

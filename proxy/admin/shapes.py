@@ -20,8 +20,7 @@ def domain_details(counts: DomainCounts, gate: GateResult) -> dict[str, Any]:
         "findings_overflow": counts.findings_overflow,
         "routes": [_route_json(route) for route in counts.routes.values()],
         "tolerated": [
-            {"route": one.route, "kind": one.kind, "path": one.path, "count": one.count}
-            for one in counts.tolerated
+            {"route": one.route, "kind": one.kind, "path": one.path, "count": one.count} for one in counts.tolerated
         ],
         "conditions": gate.as_json()["conditions"],
     }

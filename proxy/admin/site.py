@@ -151,9 +151,7 @@ class AdminSite:
         checks = {
             name: {
                 "ok": reason is None,
-                "reason": reason
-                if reason is None or told
-                else "cannot be used; ask with the token for the reason",
+                "reason": reason if reason is None or told else "cannot be used; ask with the token for the reason",
             }
             for name, reason in problems.items()
         }

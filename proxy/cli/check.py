@@ -37,9 +37,7 @@ def check(*, config: Path | None, as_json: bool) -> None:
         found = [Line("configuration", str(path), True, f"{len(settings.domains)} domains")]
         found += asyncio.run(inspect(settings))
     except SettingsError as error:
-        found = [
-            Line("configuration", str(path), False, problem, "correct the file") for problem in error.problems
-        ]
+        found = [Line("configuration", str(path), False, problem, "correct the file") for problem in error.problems]
     well = all(line.ok for line in found)
     if as_json:
         print_json({"ok": well, "checks": [line.as_json() for line in found]})

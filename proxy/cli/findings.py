@@ -39,9 +39,7 @@ WIDE_COLUMNS = 180
 
 @click.command(epilog=EPILOG)
 @click.argument("domain", required=False)
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="Findings at most."
-)
+@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="Findings at most.")
 @config_option
 @json_option
 def findings(*, domain: str | None, limit: int, config: Path | None, as_json: bool) -> None:
@@ -87,9 +85,7 @@ def _block(out: Console, one: Finding) -> None:
         out.print(Text(printable(text), style=style), soft_wrap=True)
 
     line(f"{one.domain}  {one.path}  {one.kind.value}", "bold")
-    line(
-        f"  {one.route}: {one.exchanges} exchanges, {one.differences} differences, last {moment(one.last_at)}"
-    )
+    line(f"  {one.route}: {one.exchanges} exchanges, {one.differences} differences, last {moment(one.last_at)}")
     line(f"  primary  {'' if one.sample_primary is None else one.sample_primary}")
     line(f"  shadow   {'' if one.sample_shadow is None else one.sample_shadow}")
     line(f"  trace    {one.first_trace or one.last_trace or '(none kept)'}")

@@ -41,9 +41,7 @@ STYLES = {"open": "green", "closed": "red", "unknown": "yellow"}
 
 @click.command(epilog=EPILOG)
 @click.argument("domains", metavar="[DOMAIN]...", nargs=-1)
-@click.option(
-    "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write JUnit XML."
-)
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write JUnit XML.")
 @config_option
 @json_option
 def gate(*, domains: tuple[str, ...], junit: Path | None, config: Path | None, as_json: bool) -> None:

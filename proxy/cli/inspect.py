@@ -81,9 +81,7 @@ async def _ids(settings: Settings) -> list[Line]:
             f"ids.sources[{number}]: {probe.source}",
             probe.problem is None,
             probe.problem or f"about {probe.rows:,} rows",
-            ""
-            if probe.problem is None
-            else "check postgres.dsn, the names, and the account's right to SELECT",
+            "" if probe.problem is None else "check postgres.dsn, the names, and the account's right to SELECT",
         )
         for number, probe in enumerate(probes)
     ]
@@ -101,9 +99,7 @@ async def _ledger(settings: Settings) -> list[Line]:
         await reader.close()
         await asyncio.to_thread(_take_write_lock, path)
     except LedgerError as error:
-        return [
-            Line("ledger", where, False, str(error), "correct ledger.url, or give this account the right")
-        ]
+        return [Line("ledger", where, False, str(error), "correct ledger.url, or give this account the right")]
     return [Line("ledger", where, True, f"{path} can be read and written")]
 
 
@@ -111,9 +107,7 @@ def _take_write_lock(path: Path) -> None:
     """Begin to write and take it back. A folder that cannot be written is as bad: SQLite keeps its log there."""
     try:
         uri = f"file:{quote(str(path))}?mode=rw"
-        with closing(
-            sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-        ) as connection:
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:

@@ -86,9 +86,7 @@ class Database:
             for table in self._tables:
                 sql = await self._statements_of(connection, table)
                 for start in range(0, max(len(legacy), len(uuids)), CHUNK):
-                    rows = await self._ask(
-                        connection, sql, legacy[start : start + CHUNK], uuids[start : start + CHUNK]
-                    )
+                    rows = await self._ask(connection, sql, legacy[start : start + CHUNK], uuids[start : start + CHUNK])
                     found.extend(_joined(table, rows))
         return found
 
@@ -161,7 +159,5 @@ def _joined(table: TableSource, rows: Sequence[Any]) -> list[IdPair]:
 
 def _failure(error: Exception) -> IdentityError:
     if isinstance(error, TimeoutError):
-        return IdentityError(
-            "the id map did not answer in time; is Postgres overloaded, or an index missing?"
-        )
+        return IdentityError("the id map did not answer in time; is Postgres overloaded, or an index missing?")
     return IdentityError(f"the id map cannot be asked: {error or type(error).__name__}")

@@ -76,9 +76,7 @@ class Identity:
         self._sources = tuple(sources)
         tables = [source for source in sources if isinstance(source, TableSource)]
         if tables and not dsn:
-            raise IdentityError(
-                "ids.sources name tables but postgres.dsn is not set; set it, or use files only"
-            )
+            raise IdentityError("ids.sources name tables but postgres.dsn is not set; set it, or use files only")
         self._database = (
             Database(dsn, tables, connections=self._limits.connections, timeout=self._limits.timeout)
             if dsn and tables
@@ -147,9 +145,7 @@ class Identity:
         Postgres does not answer, or when more than `limits.tokens` ids are asked at once.
         """
         if len(tokens) > self._limits.tokens:
-            raise IdentityError(
-                f"{len(tokens)} ids asked at once; at most {self._limits.tokens} are looked up"
-            )
+            raise IdentityError(f"{len(tokens)} ids asked at once; at most {self._limits.tokens} are looked up")
         asked = set(tokens)
         if self._database is not None and (unknown := self._unknown(asked, fresh=fresh)):
             await self._learn(unknown, fresh=fresh)
@@ -188,11 +184,7 @@ class Identity:
             answer = self._cache.get(token)
             if answer is not None:
                 age = now - answer.at
-                if (
-                    age <= self._limits.hit_age
-                    if answer.pairs
-                    else not fresh and age <= self._limits.miss_age
-                ):
+                if age <= self._limits.hit_age if answer.pairs else not fresh and age <= self._limits.miss_age:
                     continue
             if LEGACY.fullmatch(token) or UUID.fullmatch(token):
                 unknown.append(token)

@@ -57,9 +57,7 @@ def sources_of(settings: Settings) -> list[Source]:
         if isinstance(source, ColumnSource):
             sources.append(TableSource(source.table, source.legacy, source.uuid, entity=source.entity))
         elif isinstance(source, NamedSource):
-            sources.append(
-                TableSource(source.table, source.legacy, source.uuid, entity_name=source.entity_name)
-            )
+            sources.append(TableSource(source.table, source.legacy, source.uuid, entity_name=source.entity_name))
         else:
             sources.append(FileSource(source.file))
     return sources

@@ -31,14 +31,10 @@ def path_of(url: str) -> Path:
     """The file that `url` names. Raises LedgerError for anything but a SQLite file in an existing folder."""
     name = url.removeprefix(PREFIX)
     if name == url or not name or name.startswith(":memory:"):
-        raise LedgerError(
-            f"ledger.url: {url!r} is not usable; write sqlite:///FILE, or sqlite:////ABSOLUTE/FILE"
-        )
+        raise LedgerError(f"ledger.url: {url!r} is not usable; write sqlite:///FILE, or sqlite:////ABSOLUTE/FILE")
     path = Path(name).absolute()
     if not path.parent.is_dir():
-        raise LedgerError(
-            f"ledger.url: the folder {path.parent} does not exist; create it or name another one"
-        )
+        raise LedgerError(f"ledger.url: the folder {path.parent} does not exist; create it or name another one")
     if path.is_dir():
         raise LedgerError(f"ledger.url: {path} is a folder; name a file in it")
     return path

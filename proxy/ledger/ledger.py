@@ -49,9 +49,7 @@ MINUTES_DAYS = 14
 class Ledger(LedgerReader):
     """Made by `open`. `begin` and `record` belong to the thread of the event loop."""
 
-    def __init__(
-        self, path: Path, flush_seconds: float, bounds: Bounds, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, path: Path, flush_seconds: float, bounds: Bounds, clock: Callable[[], datetime]) -> None:
         super().__init__(path, None)
         self._flush_seconds = flush_seconds
         self._bounds = bounds
@@ -103,9 +101,7 @@ class Ledger(LedgerReader):
         except Trouble as error:
             if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
                 await ledger._shut()
-                raise LedgerError(
-                    f"{reason_of(error, ledger.path)}; name another file under ledger.url"
-                ) from error
+                raise LedgerError(f"{reason_of(error, ledger.path)}; name another file under ledger.url") from error
             ledger._health.failed(reason_of(error, ledger.path))
         except BaseException:
             await ledger._shut()

@@ -95,16 +95,12 @@ class LedgerReader:
 
     async def findings(self, domain: str | None = None, *, limit: int = PAGE) -> list[Finding]:
         """Most frequent first."""
-        stored, waiting = await self._look(
-            lambda connection: query.findings(connection, domain), list[Finding]()
-        )
+        stored, waiting = await self._look(lambda connection: query.findings(connection, domain), list[Finding]())
         fresh = [delta for one in waiting for delta in one.details.findings if domain in (None, delta.domain)]
         return merge_findings(stored, fresh)[: min(limit, PAGE)]
 
     async def finding(self, id_: str) -> Finding | None:
-        stored, waiting = await self._look(
-            lambda connection: query.findings(connection, None), list[Finding]()
-        )
+        stored, waiting = await self._look(lambda connection: query.findings(connection, None), list[Finding]())
         fresh = [delta for one in waiting for delta in one.details.findings if delta.id == id_]
         found = merge_findings((one for one in stored if one.id == id_), fresh)
         return found[0] if found else None

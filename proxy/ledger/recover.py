@@ -71,9 +71,7 @@ async def close_run(connection: AsyncConnection, run: str, now_us: int) -> None:
     await connection.execute(update(schema.runs).where(schema.runs.c.id == run).values(closed_at=now_us))
 
 
-async def _settle(
-    connection: AsyncConnection, run: str, journal: Mapping[tuple[str, str], int], now_us: int
-) -> int:
+async def _settle(connection: AsyncConnection, run: str, journal: Mapping[tuple[str, str], int], now_us: int) -> int:
     runs, observed = schema.runs, schema.observed
     row = (await connection.execute(select(runs.c.closed_at).where(runs.c.id == run))).one_or_none()
     if row is not None and row.closed_at is not None:
@@ -82,9 +80,7 @@ async def _settle(
         values = {"id": run, "host": "", "pid": 0, "pid_start": 0, "started_at": now_us, "sequence": 0}
         await connection.execute(insert(runs).values(values))
     found = await connection.execute(
-        select(observed.c.domain, observed.c.route, observed.c.begun, observed.c.settled).where(
-            observed.c.run == run
-        )
+        select(observed.c.domain, observed.c.route, observed.c.begun, observed.c.settled).where(observed.c.run == run)
     )
     stored = {(one.domain, one.route): (one.begun, one.settled) for one in found}
     routes, verdicts = [], []
@@ -106,15 +102,11 @@ async def _without_journal(connection: AsyncConnection, database: Path, own: str
     """Open runs whose journal was deleted and whose process is gone (or belongs to another machine)."""
     runs = schema.runs
     found = await connection.execute(
-        select(runs.c.id, runs.c.host, runs.c.pid, runs.c.pid_start).where(
-            runs.c.closed_at.is_(None), runs.c.id != own
-        )
+        select(runs.c.id, runs.c.host, runs.c.pid, runs.c.pid_start).where(runs.c.closed_at.is_(None), runs.c.id != own)
     )
     return [
         row.id
         for row in found
         if not journal_of(database, row.id).exists()
-        and not (
-            row.host == socket.gethostname() and row.pid_start and process_start(row.pid) == row.pid_start
-        )
+        and not (row.host == socket.gethostname() and row.pid_start and process_start(row.pid) == row.pid_start)
     ]

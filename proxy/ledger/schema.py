@@ -69,9 +69,7 @@ minutes = Table(
     Index("minutes_by_time", "minute"),
 )
 
-tolerated = Table(
-    "tolerated", metadata, _key("domain"), _key("route"), _key("kind"), _key("path"), _count("n")
-)
+tolerated = Table("tolerated", metadata, _key("domain"), _key("route"), _key("kind"), _key("path"), _count("n"))
 
 findings = Table(
     "findings",
@@ -117,9 +115,7 @@ finding_traces = Table(
     "finding_traces", metadata, _key("finding"), _key("trace"), Index("finding_traces_by_trace", "trace")
 )
 
-entities = Table(
-    "entities", metadata, _key("domain"), Column("hash", LargeBinary, primary_key=True, nullable=False)
-)
+entities = Table("entities", metadata, _key("domain"), Column("hash", LargeBinary, primary_key=True, nullable=False))
 entity_counts = Table("entity_counts", metadata, _key("domain"), _count("n"))
 
 decisions = Table(

@@ -172,11 +172,7 @@ class Tally:
 
     def pending(self) -> tuple[tuple[RouteDelta, ...], tuple[VerdictDelta, ...]]:
         """The increments that the next `take` would have, without taking them."""
-        slots = [
-            slot
-            for slot in set(self.slots.values())
-            if slot.settled != slot.taken or slot.begun != slot.written
-        ]
+        slots = [slot for slot in set(self.slots.values()) if slot.settled != slot.taken or slot.begun != slot.written]
         return (
             tuple(
                 RouteDelta(slot.domain, slot.route, slot.begun, slot.settled, slot.settled - slot.taken)
@@ -210,8 +206,7 @@ class Tally:
     def baseline(self) -> tuple[RouteDelta, ...]:
         """The run's totals as a file must know them that has none of its counts."""
         return tuple(
-            RouteDelta(slot.domain, slot.route, slot.begun, slot.committed, 0)
-            for slot in set(self.slots.values())
+            RouteDelta(slot.domain, slot.route, slot.begun, slot.committed, 0) for slot in set(self.slots.values())
         )
 
     def rehouse(self) -> None:

@@ -79,9 +79,7 @@ class Totals:
         verdicts: Counter[Verdict] = Counter()
         for _, total in routes:
             verdicts.update(total.verdicts)
-        first = min(
-            (total.first_minute for _, total in routes if total.first_minute is not None), default=None
-        )
+        first = min((total.first_minute for _, total in routes if total.first_minute is not None), default=None)
         last = max((total.last_minute for _, total in routes if total.last_minute is not None), default=None)
         entities = self.entities.get(domain, 0)
         return DomainCounts(

@@ -90,9 +90,7 @@ def parse_cursor(cursor: str) -> tuple[int, str]:
     """Raises LedgerError for what `cursor_of` did not make."""
     us, _, trace = cursor.partition("-")
     if not us.isascii() or not us.isdigit() or len(us) > 18 or not trace:
-        raise LedgerError(
-            f"{cursor[:100]!r} is not a place in the list of traces; use a cursor of the last page"
-        )
+        raise LedgerError(f"{cursor[:100]!r} is not a place in the list of traces; use a cursor of the last page")
     return int(us), trace
 
 

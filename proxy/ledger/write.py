@@ -38,9 +38,7 @@ async def write_batch(
     done = await connection.scalar(select(runs.c.sequence).where(runs.c.id == run))
     if done is not None and done >= batch.sequence:
         return
-    await connection.execute(
-        update(runs).where(runs.c.id == run).values(sequence=batch.sequence, closed_at=None)
-    )
+    await connection.execute(update(runs).where(runs.c.id == run).values(sequence=batch.sequence, closed_at=None))
     await add_observed(connection, run, batch.routes)
     await add_verdicts(connection, batch.verdicts)
     await _write_details(connection, batch.details, packed, bounds)
@@ -111,9 +109,7 @@ async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelt
 async def fold_run(connection: AsyncConnection, run: str) -> None:
     """Join what a closed run observed to that of all closed ones, so that restarts leave no rows behind."""
     table = schema.observed
-    rows = await connection.execute(
-        select(table.c.domain, table.c.route, table.c.observed).where(table.c.run == run)
-    )
+    rows = await connection.execute(select(table.c.domain, table.c.route, table.c.observed).where(table.c.run == run))
     deltas = [RouteDelta(row.domain, row.route, 0, 0, row.observed) for row in rows]
     await connection.execute(delete(table).where(table.c.run == run))
     await add_observed(connection, "", deltas)
@@ -203,9 +199,7 @@ async def _write_entities(connection: AsyncConnection, domain: str, hashes: froz
     await _many(connection, insert(table).on_conflict_do_nothing(), rows)
     n = await connection.scalar(select(func.count()).select_from(table).where(table.c.domain == domain))
     await connection.execute(
-        insert(counts)
-        .values(domain=domain, n=n)
-        .on_conflict_do_update(index_elements=[counts.c.domain], set_={"n": n})
+        insert(counts).values(domain=domain, n=n).on_conflict_do_update(index_elements=[counts.c.domain], set_={"n": n})
     )
 
 
@@ -218,8 +212,7 @@ async def _write_traces(
 ) -> None:
     table = schema.traces
     kept_bytes: int = (
-        await connection.scalar(select(func.coalesce(func.sum(table.c.bytes), 0)).where(table.c.kept == 1))
-        or 0
+        await connection.scalar(select(func.coalesce(func.sum(table.c.bytes), 0)).where(table.c.kept == 1)) or 0
     )
     rows: list[dict[str, Any]] = []
     for one in packed:
@@ -257,18 +250,13 @@ async def _prune(connection: AsyncConnection, bounds: Bounds) -> None:
     """Delete the oldest traces past the limits, but never the first one of a finding."""
     table, findings, links = schema.traces, schema.findings, schema.finding_traces
     row = (
-        await connection.execute(
-            select(func.count(), func.coalesce(func.sum(table.c.bytes), 0)).select_from(table)
-        )
+        await connection.execute(select(func.count(), func.coalesce(func.sum(table.c.bytes), 0)).select_from(table))
     ).one()
     count, size = int(row[0]), int(row[1])
     while count > bounds.max_traces or size > bounds.max_trace_bytes:
         oldest = (
             await connection.execute(
-                select(table.c.id, table.c.bytes)
-                .where(table.c.kept == 0)
-                .order_by(table.c.at, table.c.id)
-                .limit(CHUNK)
+                select(table.c.id, table.c.bytes).where(table.c.kept == 0).order_by(table.c.at, table.c.id).limit(CHUNK)
             )
         ).all()
         if not oldest:
@@ -292,9 +280,7 @@ async def fold_minutes(connection: AsyncConnection, now_us: int, *, keep_days: i
     before = now_us // MINUTE - keep_days * 24 * 60
     old = (table.c.minute < before) & (table.c.minute % 60 != 0)
     found = await connection.execute(
-        select(table.c.domain, table.c.route, table.c.verdict, table.c.minute, table.c.n)
-        .where(old)
-        .limit(20 * CHUNK)
+        select(table.c.domain, table.c.route, table.c.verdict, table.c.minute, table.c.n).where(old).limit(20 * CHUNK)
     )
     rows = found.all()
     if not rows:

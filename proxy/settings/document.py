@@ -119,9 +119,7 @@ def read_document(path: Path, env: Mapping[str, str]) -> Document:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise SettingsError(
-            [f"{name}: cannot be read: {reason}; check the path given by --config"]
-        ) from error
+        raise SettingsError([f"{name}: cannot be read: {reason}; check the path given by --config"]) from error
     if len(raw) > MAX_BYTES:
         raise SettingsError([f"{name}: larger than {MAX_BYTES // 1024} KiB; is this the configuration?"])
     try:
@@ -255,9 +253,7 @@ class _Reader:
     def _count(self, more: int, line: int, key: Key) -> None:
         self._nodes += more
         if self._nodes > MAX_NODES:
-            raise _RefusedError(
-                line, key[:4], f"more than {MAX_NODES} values (aliases count each time they are used)"
-            )
+            raise _RefusedError(line, key[:4], f"more than {MAX_NODES} values (aliases count each time they are used)")
 
 
 def _child(node: Node, part: str | int) -> Node | None:

@@ -88,11 +88,7 @@ def _text(item: ErrorDetails, kind: str, key: Key) -> str:
     if kind == "value_error":
         text = str(context["error"])
         if text.startswith("must be") and (not isinstance(value, str) or value not in text):
-            return (
-                f"{text}, not {shown(value, key)}"
-                if ";" not in text
-                else f"{text} (here: {shown(value, key)})"
-            )
+            return f"{text}, not {shown(value, key)}" if ";" not in text else f"{text} (here: {shown(value, key)})"
         return _USERINFO.sub(r"\1***@", text)
     if kind in ("too_long", "too_short", "string_too_long", "string_too_short"):
         return item["msg"][0].lower() + item["msg"][1:]

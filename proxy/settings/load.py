@@ -29,9 +29,7 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     """
     document = read_document(path, env)
     if not isinstance(document.root.value, dict):
-        raise SettingsError(
-            [f"{path}:{document.root.line}: must be a mapping of keys, see config/shadowread.yaml"]
-        )
+        raise SettingsError([f"{path}:{document.root.line}: must be a mapping of keys, see config/shadowread.yaml"])
     found = list(document.problems)
     settings: Settings | None = None
     try:
@@ -131,9 +129,7 @@ def _contradictions(settings: Settings, document: Document) -> list[Found]:
 def _address(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return ("127.0.0.1" if host == "localhost" else host), parts.port or (
-        443 if parts.scheme == "https" else 80
-    )
+    return ("127.0.0.1" if host == "localhost" else host), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _reaches(url: str, listen: HostPort) -> bool:

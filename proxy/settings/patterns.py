@@ -112,30 +112,22 @@ def _segments(path: str) -> tuple[Segment, ...]:
             bare = path.partition(sign)[0]
             raise RouteError(f'path "{path}" can never match: {why}; did you mean "{bare}"?')
     if re.search(r"[\s\x00-\x1f\x7f\\]", path):
-        raise RouteError(
-            f"path {path!r} can never match: it holds a blank, control sign or backslash; encode it (%20)"
-        )
+        raise RouteError(f"path {path!r} can never match: it holds a blank, control sign or backslash; encode it (%20)")
     if _BAD_PERCENT.search(path):
-        raise RouteError(
-            f'path "{path}" can never match: "%" must be followed by two hex digits; write %25 for itself'
-        )
+        raise RouteError(f'path "{path}" can never match: "%" must be followed by two hex digits; write %25 for itself')
     if path == "/":
         return ()
     if "//" in path:
         shorter = re.sub("/+", "/", path)
         raise RouteError(f'path "{path}" can never match: empty step "//"; did you mean "{shorter}"?')
     if path.endswith("/"):
-        raise RouteError(
-            f'path "{path}": a slash at the end is ignored in requests; did you mean "{path[:-1]}"?'
-        )
+        raise RouteError(f'path "{path}": a slash at the end is ignored in requests; did you mean "{path[:-1]}"?')
     steps = path[1:].split("/")
     if len(steps) > MAX_SEGMENTS:
         raise RouteError(f"path has more than {MAX_SEGMENTS} steps")
     segments = tuple(_segment(step, path) for step in steps)
     if any(segment.part is Part.REST for segment in segments[:-1]):
-        raise RouteError(
-            f'path "{path}" can never match: ** may only be the last step; use {{name}} for one step'
-        )
+        raise RouteError(f'path "{path}" can never match: ** may only be the last step; use {{name}} for one step')
     names = [segment.text for segment in segments if segment.part is Part.PARAM]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise RouteError(f'path "{path}" names {{{twice}}} twice; give each parameter its own name')
@@ -150,13 +142,9 @@ def _segment(step: str, path: str) -> Segment:
     if step.startswith(":") and step[1:].isidentifier():
         raise RouteError(f'path "{path}": parameters are written in braces; did you mean "{{{step[1:]}}}"?')
     if "{" in step or "}" in step:
-        raise RouteError(
-            f'path "{path}": a parameter is a whole step named by letters, digits and _, not "{step}"'
-        )
+        raise RouteError(f'path "{path}": a parameter is a whole step named by letters, digits and _, not "{step}"')
     if "*" in step:
-        raise RouteError(
-            f'path "{path}": "{step}" is no wildcard; use {{name}} for one step, ** for all that follows'
-        )
+        raise RouteError(f'path "{path}": "{step}" is no wildcard; use {{name}} for one step, ** for all that follows')
     literal = unquote(step)
     if literal in (".", ".."):
         raise RouteError(f'path "{path}" can never match: requests with "{literal}" steps are not routed')

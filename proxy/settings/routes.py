@@ -95,9 +95,7 @@ def conflicts(claims: Iterable[Claim]) -> list[Conflict]:
         for (other_method, other_length), group in earlier.items():
             # Paths of different length share requests only through `**`; `**` patterns are kept under their own sign.
             if other_method == method and (rest or other_length in (length, -1)):
-                found += [
-                    Conflict(other, claim) for other in group if undecided(other.pattern, claim.pattern)
-                ]
+                found += [Conflict(other, claim) for other in group if undecided(other.pattern, claim.pattern)]
         earlier.setdefault((method, -1 if rest else length), []).append(claim)
     return found
 

@@ -47,9 +47,7 @@ def substitute(text: str, env: Mapping[str, str], problem: Callable[[str], None]
             return ""
         parts = _NAME.fullmatch(found[1])
         if parts is None:
-            problem(
-                f'"{found[0]}" is not a reference; write ${{NAME}} or ${{NAME:-default}}, or $${{ for itself'
-            )
+            problem(f'"{found[0]}" is not a reference; write ${{NAME}} or ${{NAME:-default}}, or $${{ for itself')
             return ""
         name, default = parts[1], parts[2]
         value = env.get(name)

@@ -119,9 +119,7 @@ def _origin_url(text: str) -> str:
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         name = f"[{host}]" if ":" in host else host
         bare = f"{parts.scheme}://{name}" + (f":{port}" if port else "")
-        raise ValueError(
-            f'must end after the host and port, paths are passed on as they come; did you mean "{bare}"?'
-        )
+        raise ValueError(f'must end after the host and port, paths are passed on as they come; did you mean "{bare}"?')
     if re.search(r"[\s\\]", text) or port == 0:
         raise ValueError("must be a URL such as http://127.0.0.1:5001")
     return text.rstrip("/")

@@ -127,9 +127,7 @@ async def test_one_domain_in_detail(site: Site) -> None:
     summary = (await (await site.get("/api/v1/domains")).json())["domains"][1]
     assert {key: content[key] for key in summary} == summary
     assert [route["route"] for route in content["routes"]] == ["GET /api/payments"]
-    assert content["tolerated"] == [
-        {"route": "GET /api/payments", "kind": "date_format", "path": "$.at", "count": 6}
-    ]
+    assert content["tolerated"] == [{"route": "GET /api/payments", "kind": "date_format", "path": "$.at", "count": 6}]
     assert {"name", "ok", "figure", "limit", "text"} == set(content["conditions"][0])
 
 

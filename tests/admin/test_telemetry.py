@@ -97,9 +97,7 @@ def test_the_number_of_series_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     figures = Figures()
     for number in range(10):
         figures.exchange("users", f"GET /{number}", Verdict.MATCH)
-    found = {
-        labels: n for (name, labels), n in samples(figures).items() if name == "shadowread_exchanges_total"
-    }
+    found = {labels: n for (name, labels), n in samples(figures).items() if name == "shadowread_exchanges_total"}
     assert len(found) == 4
     assert found["(other)", "(other)", "match"] == 7
     assert sum(found.values()) == 10

@@ -91,9 +91,7 @@ def test_every_problem_is_told_at_once(run: Run, config: Path, listening: int) -
 def test_checking_changes_no_evidence(run: Run, config: Path) -> None:
     before = run("status", "-c", config, "--json").output
     ledger = (config.parent / "ledger.db").read_bytes()
-    assert checks(run("check", "-c", config, "--json").output)[f"ledger sqlite:///{config.parent}/ledger.db"][
-        "ok"
-    ]
+    assert checks(run("check", "-c", config, "--json").output)[f"ledger sqlite:///{config.parent}/ledger.db"]["ok"]
     assert (config.parent / "ledger.db").read_bytes() == ledger
     assert run("status", "-c", config, "--json").output == before
 

@@ -135,9 +135,7 @@ def test_gate_as_junit(run: Run, config: Path, tmp_path: Path) -> None:
     suites = {suite.get("name"): suite for suite in root.iter("testsuite")}
     assert list(suites) == ["users", "payments"]
     assert suites["users"].get("failures") == "0"
-    failed = {
-        case.get("name") for case in suites["payments"].iter("testcase") if case.find("failure") is not None
-    }
+    failed = {case.get("name") for case in suites["payments"].iter("testcase") if case.find("failure") is not None}
     assert {"comparisons", "diffs", "blockers", "rollback_plan"} <= failed
     assert suites["payments"].get("failures") == str(len(failed))
     assert root.get("failures") == str(len(failed))

@@ -17,9 +17,7 @@ from tests.admin.recorded import configure
 from tests.cli.conftest import COMMAND, Run, start
 
 
-@pytest.mark.parametrize(
-    "command", [(), *((name,) for name in COMMANDS), ("config", "show"), ("config", "schema")]
-)
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), ("config", "show"), ("config", "schema")])
 def test_help_has_an_example_that_can_be_typed(run: Run, command: tuple[str, ...]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0

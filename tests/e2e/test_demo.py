@@ -127,7 +127,7 @@ def test_whatever_ends_it_nothing_is_left(tmp_path: Path, end: str) -> None:
         process.kill()
         process.communicate()
     if end == "crash":
-        assert process.returncode == 1
+        assert process.returncode == 2
         assert "mongo was ended by SIGKILL" in err
     elif end == "SIGKILL":
         assert process.returncode == -signal.SIGKILL

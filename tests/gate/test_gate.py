@@ -76,9 +76,7 @@ def test_good_evidence_opens_and_names_what_to_change_and_how_to_go_back() -> No
             "9,980 more without one would reach it.",
         ),
         (
-            evidence(
-                {Verdict.MATCH: 12_000, Verdict.NO_ROOM: 900, Verdict.PAUSED: 100, Verdict.NOT_SAMPLED: 10**6}
-            ),
+            evidence({Verdict.MATCH: 12_000, Verdict.NO_ROOM: 900, Verdict.PAUSED: 100, Verdict.NOT_SAMPLED: 10**6}),
             "skips",
             "1,000 of 13,000 sampled exchanges were skipped (0.07692), limit 0.05: 7,000 more without one would "
             "reach it; most are skipped:no_room (900).",
@@ -166,9 +164,7 @@ limits = st.builds(
 
 @settings(deadline=None)
 @given(counts, limits, st.sampled_from([*sorted(SKIPS - {Verdict.NOT_SAMPLED}), Verdict.DIFF, Verdict.LOST]))
-def test_worse_evidence_never_opens_what_was_closed(
-    verdicts: dict[Verdict, int], gate: Limits, worse: Verdict
-) -> None:
+def test_worse_evidence_never_opens_what_was_closed(verdicts: dict[Verdict, int], gate: Limits, worse: Verdict) -> None:
     before = decide("users", gate, evidence(verdicts))
     fewer = dict(verdicts)
     if fewer.get(Verdict.MATCH, 0):
@@ -182,9 +178,7 @@ def test_worse_evidence_never_opens_what_was_closed(
 
 @settings(deadline=None)
 @given(counts, limits, st.integers(1, 10**6))
-def test_more_matches_never_close_what_was_open(
-    verdicts: dict[Verdict, int], gate: Limits, more: int
-) -> None:
+def test_more_matches_never_close_what_was_open(verdicts: dict[Verdict, int], gate: Limits, more: int) -> None:
     better = {**verdicts, Verdict.MATCH: verdicts.get(Verdict.MATCH, 0) + more}
     if decide("users", gate, evidence(verdicts)).state == "open":
         assert decide("users", gate, evidence(better)).state == "open"

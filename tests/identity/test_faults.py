@@ -62,9 +62,7 @@ async def test_connections_that_die_in_the_pool_are_replaced(pg_database: str, w
     identity = Identity(pg_database, [ID_MAP], limits=QUICK)
     await identity.start()
     await identity.lookup([legacy(1)])
-    await writer.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shadowread'"
-    )
+    await writer.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shadowread'")
     assert legacy(2) in (await identity.lookup([legacy(2)])).by_legacy
     await identity.close()
 

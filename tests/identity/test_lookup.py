@@ -64,9 +64,7 @@ async def test_a_row_without_a_legacy_id_is_joined_to_nothing(identity: Identity
     assert identity.figures.misses == 1
 
 
-async def test_a_row_written_a_moment_ago_is_found_when_asked_afresh(
-    identity: Identity, writer: Writer
-) -> None:
+async def test_a_row_written_a_moment_ago_is_found_when_asked_afresh(identity: Identity, writer: Writer) -> None:
     assert not (await identity.lookup([legacy(60)])).by_legacy
     await writer.execute("INSERT INTO id_map VALUES ('listing', legacy(60), new(60))")
     assert not (await identity.lookup([legacy(60)])).by_legacy
@@ -104,9 +102,7 @@ async def test_concurrent_lookups_of_the_same_ids_share_one_query(identity: Iden
     assert all(table == tables[0] and len(table.by_legacy) == 19 for table in tables)
 
 
-async def test_a_caller_who_goes_away_does_not_take_the_answer_along(
-    identity: Identity, writer: Writer
-) -> None:
+async def test_a_caller_who_goes_away_does_not_take_the_answer_along(identity: Identity, writer: Writer) -> None:
     async with writer.transaction():
         await writer.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         first = asyncio.ensure_future(identity.lookup([legacy(101)]))
@@ -156,12 +152,8 @@ async def test_too_many_ids_at_once_are_refused(pg_database: str) -> None:
         await identity.lookup([legacy(n) for n in range(4)])
 
 
-async def test_the_memory_is_bounded_and_what_was_forgotten_is_asked_again(
-    pg_database: str, writer: Writer
-) -> None:
-    await writer.execute(
-        "INSERT INTO id_map SELECT 'listing', legacy(n), new(n) FROM generate_series(1000, 3000) n"
-    )
+async def test_the_memory_is_bounded_and_what_was_forgotten_is_asked_again(pg_database: str, writer: Writer) -> None:
+    await writer.execute("INSERT INTO id_map SELECT 'listing', legacy(n), new(n) FROM generate_series(1000, 3000) n")
     identity = Identity(pg_database, [ID_MAP], limits=Limits(pairs=100))
     await identity.start()
     for start in range(1000, 3000, 250):
@@ -174,12 +166,8 @@ async def test_the_memory_is_bounded_and_what_was_forgotten_is_asked_again(
 
 @pytest.mark.parametrize("column", ["text", "varchar(36)", "uuid", "char(36)"])
 async def test_the_uuid_column_may_be_of_any_text_type(pg_database: str, writer: Writer, column: str) -> None:
-    await writer.execute(
-        f'CREATE SCHEMA "odd ""one"; CREATE TABLE "odd ""one"."Map" ("Old id" varchar, new {column})'
-    )
-    await writer.execute(
-        'INSERT INTO "odd ""one"."Map" SELECT upper(legacy(10)), upper(new(10)::text)::' + column
-    )
+    await writer.execute(f'CREATE SCHEMA "odd ""one"; CREATE TABLE "odd ""one"."Map" ("Old id" varchar, new {column})')
+    await writer.execute('INSERT INTO "odd ""one"."Map" SELECT upper(legacy(10)), upper(new(10)::text)::' + column)
     await writer.execute('INSERT INTO "odd ""one"."Map" SELECT legacy(11), new(11)::text::' + column)
     await writer.execute("""INSERT INTO "odd ""one"."Map" VALUES ('no id', NULL)""")
     identity = Identity(pg_database, [TableSource('odd "one.Map', "Old id", "new", entity_name="thing")])
@@ -192,12 +180,8 @@ async def test_the_uuid_column_may_be_of_any_text_type(pg_database: str, writer:
 
 async def test_the_index_of_the_id_column_serves(pg_database: str, writer: Writer) -> None:
     """Casting the column instead of the ids asked for would read the whole table for each batch."""
-    await writer.execute(
-        "INSERT INTO id_map SELECT 'listing', legacy(n), new(n) FROM generate_series(1000, 30000) n"
-    )
-    await writer.execute(
-        "CREATE INDEX ON id_map (legacy_id); CREATE INDEX ON id_map (new_id); ANALYZE id_map"
-    )
+    await writer.execute("INSERT INTO id_map SELECT 'listing', legacy(n), new(n) FROM generate_series(1000, 30000) n")
+    await writer.execute("CREATE INDEX ON id_map (legacy_id); CREATE INDEX ON id_map (new_id); ANALYZE id_map")
     await writer.execute("SELECT pg_stat_force_next_flush()")
     before = await writer.fetchval("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'id_map'")
     identity = Identity(pg_database, [ID_MAP])

@@ -41,12 +41,8 @@ async def main(path: str, seed: int, last: int) -> None:
         if len(under_way) > 20 or chance.random() < 0.5:
             ticket = under_way.pop(chance.randrange(len(under_way)))
             verdict = chance.choice(list(Verdict))
-            differences = (Difference(f"$.p{chance.randrange(30)}", Kind.MISSING),) * (
-                verdict is Verdict.DIFF
-            )
-            ledger.record(
-                ticket, Outcome("domain", ticket.slot.route, verdict, datetime.now(UTC), differences)
-            )
+            differences = (Difference(f"$.p{chance.randrange(30)}", Kind.MISSING),) * (verdict is Verdict.DIFF)
+            ledger.record(ticket, Outcome("domain", ticket.slot.route, verdict, datetime.now(UTC), differences))
         if count % 7 == 0:
             await asyncio.sleep(0)
 

@@ -68,9 +68,7 @@ async def crash(ledger: Ledger) -> None:
     await ledger._shut(remove=False)
 
 
-def outcome(
-    verdict: Verdict = Verdict.MATCH, *, domain: str = "users", route: str = "GET /u", **more: Any
-) -> Outcome:
+def outcome(verdict: Verdict = Verdict.MATCH, *, domain: str = "users", route: str = "GET /u", **more: Any) -> Outcome:
     return Outcome(domain, route, verdict, more.pop("at", START), **more)
 
 

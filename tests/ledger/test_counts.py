@@ -144,9 +144,7 @@ async def test_more_routes_than_one_segment_of_the_journal(tmp_path: Path) -> No
         await crash(ledger)
     async with opened(tmp_path / "a.db") as ledger:
         routes = (await ledger.domains())["users"].routes
-        assert {route: one.observed for route, one in routes.items()} == {
-            f"GET /{n}": n % 3 + 1 for n in range(200)
-        }
+        assert {route: one.observed for route, one in routes.items()} == {f"GET /{n}": n % 3 + 1 for n in range(200)}
 
 
 async def test_identity_under_cancellation(tmp_path: Path) -> None:

@@ -45,9 +45,7 @@ async def test_differences_at_one_pattern_are_one_finding(tmp_path: Path) -> Non
 async def test_only_a_settled_difference_is_a_finding(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as ledger:
         for verdict in (Verdict.TRANSIENT, Verdict.UNSTABLE):
-            exchange(
-                ledger, verdict, differences=(difference(),), trace=trace(verdict.value, verdict=verdict)
-            )
+            exchange(ledger, verdict, differences=(difference(),), trace=trace(verdict.value, verdict=verdict))
         assert await ledger.findings() == []
         assert {one.id for one in await ledger.traces()} == {"transient", "unstable"}
 
@@ -69,9 +67,7 @@ async def test_findings_past_the_limit_are_counted_in_one_figure(tmp_path: Path)
 async def test_a_trace_comes_back_as_it_went_in(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as ledger:
         values = {"big": 2**80, "text": "سلام\ud800", "none": None, "list": [1, 2.5]}
-        found = diff(
-            ledger, "t1", difference("$.x", Kind.TYPE_CHANGED, values, [values]), primary_status=None
-        )
+        found = diff(ledger, "t1", difference("$.x", Kind.TYPE_CHANGED, values, [values]), primary_status=None)
         assert await ledger.trace("t1") == found
         await ledger.flush()
         assert ledger.recording.ok
@@ -102,9 +98,7 @@ async def test_traces_are_bounded_in_bytes(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db", max_trace_bytes=100_000) as ledger:
         for n in range(20):
             diff(ledger, f"t{n:02}", difference("$.same"), at=START + timedelta(seconds=n), primary_body=body)
-            diff(
-                ledger, f"f{n:02}", difference(f"$.f{n}"), at=START + timedelta(seconds=n), primary_body=body
-            )
+            diff(ledger, f"f{n:02}", difference(f"$.f{n}"), at=START + timedelta(seconds=n), primary_body=body)
             await ledger.flush()
         assert sum(one.stat().st_size for one in tmp_path.glob("a.db")) < 400_000
         kept = {one.id for one in await ledger.traces()}

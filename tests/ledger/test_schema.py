@@ -101,9 +101,7 @@ async def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
 )
 async def test_an_unusable_url_is_refused(url: str, why: str) -> None:
     with pytest.raises(LedgerError, match=why):
-        await Ledger.open(
-            url, flush_seconds=1, max_traces=1, max_trace_bytes=1, max_findings=1, clock=lambda: START
-        )
+        await Ledger.open(url, flush_seconds=1, max_traces=1, max_trace_bytes=1, max_findings=1, clock=lambda: START)
 
 
 async def test_looking_at_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:

@@ -80,9 +80,7 @@ def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_close
     assert domain_summary(Stage.SHADOW, torn, decision(torn))["gate"] == "closed"
 
 
-async def test_decisions_are_stored_beside_a_running_proxy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_decisions_are_stored_beside_a_running_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_module, "CLOSED_DECISIONS", 2)
     opening = decision(DomainCounts("users", 2, 0, {Verdict.MATCH: 2}, {}))
     opening = replace(opening, state="open")

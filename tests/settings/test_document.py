@@ -67,9 +67,7 @@ def test_environment(tmp_path: Path, text: str, env: dict[str, str], value: str)
     assert read(tmp_path, f"a: {text}\n", env).data() == {"a": value}
 
 
-@pytest.mark.parametrize(
-    "value", ["x\nb: 2", "{b: 2}", "[1, 2]", "*x", "!!python/name:os.system", "x # y", "- 1"]
-)
+@pytest.mark.parametrize("value", ["x\nb: 2", "{b: 2}", "[1, 2]", "*x", "!!python/name:os.system", "x # y", "- 1"])
 def test_an_environment_value_is_never_structure(tmp_path: Path, value: str) -> None:
     document = read(tmp_path, "a: ${A}\nb: 1\n", {"A": value})
     assert document.data() == {"a": value, "b": 1}
@@ -144,9 +142,7 @@ def test_an_alias_repeats_its_value(tmp_path: Path) -> None:
 
 def test_characters_written_in_two_halves(tmp_path: Path) -> None:
     assert read(tmp_path, '{"\\ud83d\\ude00": "\\ud83d\\ude00"}').data() == {"😀": "😀"}
-    assert problems(tmp_path, 'a: "\\ud83d"\n') == [
-        "c.yaml:1: a: holds bytes or half a character that are not text"
-    ]
+    assert problems(tmp_path, 'a: "\\ud83d"\n') == ["c.yaml:1: a: holds bytes or half a character that are not text"]
     assert len(problems(tmp_path, "a: ${A}\n", {"A": "\udcff"})) == 1
 
 

@@ -189,9 +189,7 @@ def test_the_environment_takes_the_type_that_its_key_wants(tmp_path: Path) -> No
 
 
 def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
-    settings = load(
-        tmp_path, BASE + "ids: {sources: [{file: ids.json}]}\ndomains: {a: {rollback_plan: r/a.md}}\n"
-    )
+    settings = load(tmp_path, BASE + "ids: {sources: [{file: ids.json}]}\ndomains: {a: {rollback_plan: r/a.md}}\n")
     source = settings.ids.sources[0]
     assert isinstance(source, FileSource)
     assert source.file == tmp_path / "ids.json"

@@ -56,9 +56,7 @@ def test_no_plan_is_left_without_its_domain() -> None:
 
 
 def test_the_domains_that_must_not_flip_say_why() -> None:
-    blocked = {
-        name: " ".join(domain.blockers) for name, domain in SETTINGS.domains.items() if domain.blockers
-    }
+    blocked = {name: " ".join(domain.blockers) for name, domain in SETTINGS.domains.items() if domain.blockers}
     assert set(blocked) == {"payments", "chat", "release_holds"}
     assert "normalized" in blocked["chat"]
     assert "no dual-write wrapper" in blocked["release_holds"]

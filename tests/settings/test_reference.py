@@ -31,9 +31,7 @@ def keys_of(annotation: Any, at: Key) -> Iterator[tuple[Key, Any, BaseModel | No
         return
     origin = get_origin(annotation)
     for argument in get_args(annotation):
-        step: Key = (
-            ((0,) if at[-1] != "routes" else (2,)) if origin is list else ("users",) if origin is dict else ()
-        )
+        step: Key = ((0,) if at[-1] != "routes" else (2,)) if origin is list else ("users",) if origin is dict else ()
         yield from keys_of(argument, (*at, *step))
 
 

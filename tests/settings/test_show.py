@@ -60,12 +60,7 @@ def test_the_schema_knows_every_key_and_refuses_others() -> None:
         if block.get("type") == "object":
             assert block["additionalProperties"] is False, name
             for key, value in block["properties"].items():
-                own = (
-                    value.get("description")
-                    or value.get("$ref")
-                    or value.get("anyOf")
-                    or name == "GateOverride"
-                )
+                own = value.get("description") or value.get("$ref") or value.get("anyOf") or name == "GateOverride"
                 assert own, f"{name}.{key} has no description"
     assert schema["required"] == ["primary"]
     kinds = schema["$defs"]["DomainSettings"]["properties"]["routes"]["items"]["anyOf"]

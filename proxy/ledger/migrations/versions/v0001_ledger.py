@@ -32,9 +32,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.BigInteger),
         *_count("sequence"),
     )
-    op.create_table(
-        "observed", _key("run"), _key("domain"), _key("route"), *_count("observed", "begun", "settled")
-    )
+    op.create_table("observed", _key("run"), _key("domain"), _key("route"), *_count("observed", "begun", "settled"))
     op.create_table(
         "verdicts",
         _key("domain"),
@@ -79,9 +77,7 @@ def upgrade() -> None:
     op.create_index("traces_by_domain", "traces", ["domain", "at", "id"])
     op.create_table("finding_traces", _key("finding"), _key("trace"))
     op.create_index("finding_traces_by_trace", "finding_traces", ["trace"])
-    op.create_table(
-        "entities", _key("domain"), sa.Column("hash", sa.LargeBinary, primary_key=True, nullable=False)
-    )
+    op.create_table("entities", _key("domain"), sa.Column("hash", sa.LargeBinary, primary_key=True, nullable=False))
     op.create_table("entity_counts", _key("domain"), *_count("n"))
     op.create_table(
         "decisions",
