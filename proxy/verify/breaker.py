@@ -16,13 +16,13 @@ class Breaker:
         self._until = 0.0
 
     def is_open(self, now: float) -> bool:
-        """Whether a read must not be made. When the time is up, the one who asks is let through as the trial."""
-        if self._failed < self._limit:
-            return False
-        if now < self._until:
-            return True
-        self._until = now + self._open_for
-        return False
+        """Whether a read must not be made. Asking changes nothing: not everyone who asks goes on to read."""
+        return self._failed >= self._limit and now < self._until
+
+    def reading(self, now: float) -> None:
+        """A read is about to be made. After failures it is the trial, and the next one is due only later."""
+        if self._failed >= self._limit:
+            self._until = now + self._open_for
 
     def succeeded(self) -> None:
         self._failed = 0

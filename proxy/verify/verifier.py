@@ -113,13 +113,14 @@ class Verifier:
         if match is None or (facts := self._routes.get((match.domain, match.route))) is None:
             self._figures.unclaimed()
             return None
+        now = self._chance.monotonic()
         ticket = self._ledger.begin(match.domain, match.route)
         made = plan(
             method,
             headers,
             sampling=facts.sampling,
             draw=self._chance.draw(),
-            room=Room(self._breaker.is_open(self._chance.monotonic()), len(self._tasks) >= self._bounds.queue),
+            room=Room(self._breaker.is_open(now), len(self._tasks) >= self._bounds.queue),
         )
         if made.verdict is not None:
             self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
@@ -138,6 +139,7 @@ class Verifier:
         if self._tasks.start(self._see_through(case), name=f"verify {match.route}") is None:
             self._recorder.record(ticket, match.domain, match.route, End(Verdict.NO_ROOM))
             return None
+        self._breaker.reading(now)
         return exchange
 
     async def _see_through(self, case: Case) -> None:
