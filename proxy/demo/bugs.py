@@ -80,7 +80,7 @@ BUGS: tuple[Bug, ...] = (
         ("GET /api/disputes/{id}",),
         {"date_precision"},
         ("$.data.createdAt",),
-        "timestamps keep Postgres' microseconds where the client knows milliseconds",
+        "an open dispute's creation keeps Postgres' microseconds where the client knows milliseconds",
     ),
     _bug(
         "dispute_nulls_last",

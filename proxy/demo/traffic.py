@@ -331,7 +331,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m proxy.demo.traffic", description=__doc__)
     parser.add_argument("--target", required=True, help="base URL, say http://127.0.0.1:8080")
     parser.add_argument("--duration", type=float, default=30.0, help="seconds")
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second, by all clients together")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

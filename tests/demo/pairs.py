@@ -239,5 +239,5 @@ _DETAILS = (
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
     """Wait until the condition holds; fails when it does not in time."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - what is waited for happens in another store
             await asyncio.sleep(0.005)

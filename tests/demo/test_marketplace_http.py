@@ -59,6 +59,8 @@ async def errors(session: aiohttp.ClientSession, base: str) -> None:
         (f"/api/users/{NOBODY}", 404, "NOT_FOUND"),
         ("/api/users/short", 400, "INVALID_ID"),
         ("/api/users?limit=101", 400, "INVALID_QUERY"),
+        ("/api/blog/posts/a%00b", 400, "INVALID_QUERY"),
+        ("/api/blog/posts?tag=%00", 400, "INVALID_QUERY"),
         ("/api/addresses", 401, "UNAUTHORIZED"),
         ("/api/nowhere", 404, "NOT_FOUND"),
     ):

@@ -92,7 +92,7 @@ async def test_writes_reach_the_other_store_soon(mongo_url: str, pg_database: st
 async def test_writes_that_race_leave_both_stores_alike(mongo_url: str, pg_database: str) -> None:
     path = "/api/addresses"
     async with pair(fresh(mongo_url, pg_database)) as both:
-        calls = [("POST", f"/api/addresses/{one}/primary", {}, USER, path) for one in ADDRESSES * 4]
+        calls: list[Any] = [("POST", f"/api/addresses/{one}/primary", {}, USER, path) for one in ADDRESSES * 4]
         calls += [WRITES[1]] * 4
         await asyncio.gather(*(write(both.session, both.primary, one) for one in calls))
 

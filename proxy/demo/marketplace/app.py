@@ -106,6 +106,7 @@ def _endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespo
     async def handle(request: web.Request) -> web.StreamResponse:
         market = request.app[MARKET]
         call = Call(request, market.desks[route.domain], market)
+        call.refuse_nul()
         if route.writes:
             async with market.writing:
                 return respond(request, await route.handler(call))

@@ -199,13 +199,11 @@ async def _value(call: Call, field: Field, value: Any) -> Any:
             return value
         case "bool" if isinstance(value, bool):
             return value
-        case "texts" if isinstance(value, list) and all(
-            isinstance(item, str) and "\0" not in item for item in value[:100]
-        ):
+        case "texts" if isinstance(value, list) and all(isinstance(item, str) for item in value[:100]):
             return value[:100]
         case "enum" if value in field.choices:
             return value
-        case "text" if isinstance(value, str) and len(value) <= MAX_TEXT and "\0" not in value:
+        case "text" if isinstance(value, str) and len(value) <= MAX_TEXT:
             return value
         case "json" if isinstance(value, dict):
             return value

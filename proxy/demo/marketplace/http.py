@@ -17,6 +17,8 @@ from proxy.demo.marketplace.codec import json_default
 GZIP_FROM_BYTES = 1024
 MAX_BODY_BYTES = 64 * 1024
 MAX_LIMIT = 100
+# One store keeps NUL in a text and the other refuses it: neither is to meet one.
+NUL_IN_JSON = b"\\u0000"
 
 
 class ProblemError(Exception):
@@ -122,6 +124,6 @@ async def json_body(request: web.Request) -> dict[str, Any]:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         value = None
-    if not isinstance(value, dict):
-        raise bad_request("INVALID_BODY", "The body must be a JSON object")
+    if not isinstance(value, dict) or NUL_IN_JSON in raw:
+        raise bad_request("INVALID_BODY", "The body must be a JSON object without NUL characters")
     return value

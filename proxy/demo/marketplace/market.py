@@ -131,6 +131,12 @@ class Call:
     def has_bug(self, name: str) -> bool:
         return name in self.desk.bugs
 
+    def refuse_nul(self) -> None:
+        """ProblemError 400 when path or query bear a NUL, which MongoDB takes and Postgres does not."""
+        texts = (*self.request.match_info.values(), *self.request.query.values())
+        if any("\0" in text for text in texts):
+            raise bad_request("INVALID_QUERY", "A request must not bear NUL characters")
+
     def param(self, name: str) -> str:
         return self.request.match_info[name]
 

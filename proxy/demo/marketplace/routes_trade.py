@@ -114,7 +114,7 @@ async def list_disputes(call: Call) -> Reply:
 
 async def microseconds(call: Call, items: list[Record]) -> None:
     if call.has_bug("dispute_microseconds"):
-        for item in items:
+        for item in (one for one in items if one["status"] == "open"):
             created = item["createdAt"]
             item["createdAt"] = iso_milliseconds(created)[:-1] + f"{created.microsecond % 1000:03d}Z"
 
