@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from comparators.decode import Unparseable, decode
 from comparators.encode import dumps
 
 if TYPE_CHECKING:
@@ -120,10 +120,8 @@ def pretty(body: str | None) -> str:
     """A body for people: indented where it is JSON, as it is where not."""
     if body is None:
         return "(no body kept)"
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return body
+    value = decode(body.encode(errors="surrogatepass"), exact=True)
+    return body if isinstance(value, Unparseable) else dumps(value, indent=2)
 
 
 def moment(at: datetime | None) -> str:

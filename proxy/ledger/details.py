@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 from typing import Any
 
+from comparators.encode import dumps
 from comparators.model import Tolerated
 from comparators.paths import pattern_of
 from proxy.ledger.records import ENTITY_LIMIT
@@ -32,15 +32,9 @@ def finding_id(domain: str, route: str, path: str, kind: str) -> str:
 
 
 def sample_of(value: Any) -> str:
-    """`value` as JSON text, cut at `SAMPLE_CHARACTERS`; writing stops there, however large the value is."""
-    parts: list[str] = []
-    length = 0
-    for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value):
-        parts.append(part)
-        length += len(part)
-        if length > SAMPLE_CHARACTERS:
-            return clean("".join(parts)[:SAMPLE_CHARACTERS]) + "..."
-    return clean("".join(parts))
+    """`value` as JSON text, cut at `SAMPLE_CHARACTERS`; numbers keep every digit."""
+    text = clean(dumps(value))
+    return text if len(text) <= SAMPLE_CHARACTERS else f"{text[:SAMPLE_CHARACTERS]}..."
 
 
 def clean(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import zstandard
 
+from comparators.decode import decode
+from comparators.encode import dumps
 from comparators.model import Difference, Kind
 from proxy.errors import LedgerError
 from proxy.ledger.details import clean
@@ -46,7 +47,7 @@ def unpack(body: bytes) -> Trace:
     """Raises LedgerError when the stored form is damaged."""
     try:
         raw = zstandard.ZstdDecompressor().decompress(body, max_output_size=UNPACKED_BYTES)
-        found: dict[str, Any] = json.loads(raw)
+        found: dict[str, Any] = decode(raw, exact=True)
         return Trace(
             **{
                 **found,
@@ -55,6 +56,8 @@ def unpack(body: bytes) -> Trace:
                 "request_headers": _pairs(found["request_headers"]),
                 "primary_headers": _pairs(found["primary_headers"]),
                 "shadow_headers": _pairs(found["shadow_headers"]),
+                "primary_seconds": float(found["primary_seconds"]),
+                "shadow_seconds": float(found["shadow_seconds"]),
                 "settling": tuple(found["settling"]),
                 "differences": tuple(
                     Difference(one["path"], Kind(one["kind"]), one["primary"], one["shadow"])
@@ -100,8 +103,7 @@ def _pack(trace: Trace) -> bytes:
         "at": trace.at.isoformat(),
         "differences": [asdict(one) for one in trace.differences],
     }
-    raw = json.dumps(plain, ensure_ascii=False, default=str).encode(errors="surrogatepass")
-    return zstandard.ZstdCompressor().compress(raw)
+    return zstandard.ZstdCompressor().compress(dumps(plain).encode())
 
 
 def _pairs(found: list[list[str]]) -> tuple[tuple[str, str], ...]:

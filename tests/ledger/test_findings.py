@@ -179,7 +179,7 @@ async def test_distinct_entities_that_matched(tmp_path: Path, monkeypatch: pytes
         assert await entities(ledger) == 5
 
 
-def test_a_sample_stops_early() -> None:
+def test_a_sample_is_cut_and_can_be_stored() -> None:
     text = sample_of({"list": ["x" * 10] * 10**6})
     assert len(text) == details_module.SAMPLE_CHARACTERS + 3
-    assert sample_of("\ud800") == '"?"'
+    assert sample_of("\ud800") == '"\\ud800"'
