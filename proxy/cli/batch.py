@@ -16,6 +16,8 @@ from proxy.identity.pairs import parse_pairs
 
 LINE_BYTES = 64 * 1024 * 1024
 RULES_KEPT = 256
+MAX_DIFFERENCES = 10_000
+"""Differences printed for one pair: people script against the list, so it is cut late."""
 
 
 class UnusableError(Exception):
@@ -29,6 +31,11 @@ def outcome(result: Comparison) -> dict[str, Any]:
         "differences": [difference.as_json() for difference in result.differences],
         "tolerated": [tolerated.as_json() for tolerated in result.tolerated],
     }
+
+
+def compared(primary: bytes, shadow: bytes, rules: Rules, ids: IdTable) -> Comparison:
+    """The comparison of two bodies as the command line makes it."""
+    return compare_bodies(primary, shadow, rules, ids, max_differences=MAX_DIFFERENCES)
 
 
 class Batch:
@@ -55,7 +62,7 @@ class Batch:
         if "id" not in entry:
             raise UnusableError('"id" is missing')
         primary, shadow = (_body(entry, name) for name in ("primary", "shadow"))
-        return outcome(compare_bodies(primary, shadow, self._rules_of(entry), self._ids_of(entry)))
+        return outcome(compared(primary, shadow, self._rules_of(entry), self._ids_of(entry)))
 
     def _rules_of(self, entry: Mapping[str, Any]) -> Rules:
         block = entry.get("rules")

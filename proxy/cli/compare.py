@@ -14,12 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from comparators.compare import compare_bodies
 from comparators.explain import explain
 from comparators.ids import IdPair, IdTable
 from comparators.model import Comparison
 from comparators.rules import RulesError, compile_rules
-from proxy.cli.batch import Batch, lines, outcome, printed
+from proxy.cli.batch import Batch, compared, lines, outcome, printed
 from proxy.cli.common import compact, console, json_option, print_json, printable, table
 from proxy.cli.root import Failure
 from proxy.errors import ShadowreadError
@@ -75,7 +74,7 @@ def compare(
             sys.exit(_compare_lines(batch, Batch(block, pairs)))
         assert primary is not None and shadow is not None  # noqa: S101, PT018 - checked above
         bodies = _read(primary), _read(shadow)
-        result = compare_bodies(*bodies, compile_rules([block]), IdTable.of(pairs))
+        result = compared(*bodies, compile_rules([block]), IdTable.of(pairs))
     except (ShadowreadError, RulesError) as error:
         if as_json:
             print_json({"verdict": "error", "error": str(error)})
