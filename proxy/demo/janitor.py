@@ -67,6 +67,7 @@ def become(request: dict[str, Any], janitor: int) -> None:
         signal.set_wakeup_fd(-1)
         for number in (*IGNORED, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
         os.setsid()
         os.umask(0o077)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -106,9 +107,12 @@ class Janitor:
                     self.signal_group(pid, request["signal"])
             return
         janitor = os.getpid()
+        # Held back over the fork: until the copy has stopped ignoring them, a signal meant for it would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
         pid = os.fork()
         if pid == 0:
             become(request, janitor)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
         self.children[pid] = Owned(request["id"], request["stop"])
         self.tell(event="started", id=request["id"], pid=pid)
 

@@ -204,3 +204,11 @@ def test_closing_twice_is_once() -> None:
     supervisor.close()
     supervisor.close()
     assert not folder.exists()
+
+
+def test_a_child_that_was_just_started_does_not_miss_its_end(own: Supervisor) -> None:
+    """The janitor ignores these signals, and its forked copy must not, however early one comes."""
+    for number in range(20):
+        child = own.spawn(python(own, f"brief{number}", "import time; time.sleep(600)"))
+        child.stop()
+        assert child.code == -signal.SIGTERM
