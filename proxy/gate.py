@@ -40,7 +40,8 @@ class GateEvidence:
     `observed` is the ledger's own count of finished exchanges, independent of `verdicts`. `routes` are those
     the configuration gives the domain, `route_comparisons` how often each was compared.
     `rollback_text` is None when the file could not be read. `recording` is None while everything observed
-    is being written, otherwise why it is not.
+    is being written, otherwise why it is not. `live` is False where nobody could ask: the decision is made from
+    the ledger's file alone, beside the process that writes it.
     """
 
     at: datetime
@@ -53,6 +54,7 @@ class GateEvidence:
     rollback_path: str | None = None
     rollback_text: str | None = None
     recording: str | None = None
+    live: bool = True
 
     def total(self, kinds: Iterable[Verdict]) -> int:
         return sum(self.verdicts.get(verdict, 0) for verdict in kinds)
@@ -275,6 +277,9 @@ def _accounting(evidence: GateEvidence) -> Condition:
 
 def _recording(evidence: GateEvidence) -> Condition:
     if evidence.recording is None:
-        return Condition("recording", True, None, None, "Everything observed is being written to the ledger.")
+        text = "Everything observed is being written to the ledger."
+        if not evidence.live:
+            text = "Read from the ledger's file; whether a running proxy can write to it, its own /readyz tells."
+        return Condition("recording", True, None, None, text)
     text = f"The ledger is not being written: {evidence.recording}. Repair that; what waits is then written."
     return Condition("recording", None, None, None, text)

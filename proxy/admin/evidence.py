@@ -103,7 +103,7 @@ class Evidence:
 
     async def _decide(self, names: Sequence[str], counts: Mapping[str, DomainCounts]) -> list[GateResult]:
         why_not = None
-        # One who looks on from another process cannot know; the books of the file still have to balance.
+        live = isinstance(self.ledger, Ledger)
         if isinstance(self.ledger, Ledger) and not self.ledger.recording.ok:
             why_not = self.ledger.recording.reason or "unknown reason"
         at = self._now()
@@ -122,6 +122,7 @@ class Evidence:
                 rollback_path=None if domain.rollback_plan is None else str(domain.rollback_plan),
                 rollback_text=text,
                 recording=why_not,
+                live=live,
             )
             result = decide(name, self.settings.gate_of(name), evidence)
             self._open[(name,)] = float(result.state == "open")

@@ -26,6 +26,7 @@ def gate_evidence(
     rollback_path: str | None,
     rollback_text: str | None,
     recording: str | None,
+    live: bool = True,
 ) -> GateEvidence:
     """What the gate decides on. `recording` is why the ledger is not being written, None while it is."""
     return GateEvidence(
@@ -39,6 +40,7 @@ def gate_evidence(
         rollback_path=rollback_path,
         rollback_text=rollback_text,
         recording=recording,
+        live=live,
     )
 
 

@@ -209,3 +209,12 @@ def test_as_json_is_plain_data() -> None:
     found = decide("users", Limits(), evidence()).as_json()
     assert found["decided_at"] == "2026-03-01T12:00:00+00:00"
     assert found["conditions"][0]["name"] == "comparisons"
+
+
+def test_who_only_reads_the_file_does_not_claim_that_it_is_being_written() -> None:
+    def recording(*, live: bool) -> str:
+        conditions = decide("users", Limits(), evidence(live=live)).conditions
+        return next(c.text for c in conditions if c.name == "recording")
+
+    assert "is being written" in recording(live=True)
+    assert "/readyz" in recording(live=False)
