@@ -16,6 +16,7 @@ import simplejson
 from proxy.ledger import Ledger
 from proxy.model import Verdict
 from proxy.settings import show
+from tests.demo.trees import tree, wait_until_gone
 from tests.e2e.backends import answering, backend, fetch, response, target_of
 from tests.e2e.conftest import Proxy, running, settings
 
@@ -109,8 +110,11 @@ async def test_kill_9_loses_nothing_from_the_books(folder: Path) -> None:
             for _ in range(5):
                 await fetch(url)
         finally:
+            members = tree(process.pid)
             os.kill(process.pid, signal.SIGKILL)
             await process.wait()
+            await asyncio.to_thread(wait_until_gone, members)
+    assert len(members) > 1, "the comparing process must have been there to be left behind"
     ledger = await Ledger.open(
         made.ledger.url,
         flush_seconds=1,
