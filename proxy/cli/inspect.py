@@ -104,7 +104,14 @@ async def _ledger(settings: Settings) -> list[Line]:
 
 
 def _take_write_lock(path: Path) -> None:
-    """Begin to write and take it back. A folder that cannot be written is as bad: SQLite keeps its log there."""
+    """Begin to write and take it back.
+
+    SQLite opens a file that it may not write for reading, without a word, so the rights are asked for first; those of
+    the folder too, where it keeps its log.
+    """
+    for place, what in ((path, "file"), (path.parent, "folder")):
+        if not os.access(place, os.W_OK):
+            raise LedgerError(f"the {what} {place} cannot be written")
     try:
         uri = f"file:{quote(str(path))}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
@@ -112,8 +119,6 @@ def _take_write_lock(path: Path) -> None:
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise LedgerError(f"{path} cannot be written: {error}") from error
-    if not os.access(path.parent, os.W_OK):
-        raise LedgerError(f"the folder {path.parent} cannot be written")
 
 
 def _plans(settings: Settings) -> list[Line]:

@@ -31,12 +31,14 @@ time.sleep(600)
 """
 
 OWNER = """
-import json, sys, threading
+import json, signal, sys, threading
 from pathlib import Path
 from proxy.demo import janitor
 from proxy.demo.processes import Command, Supervisor
 from proxy.demo.servers import start_postgres
 
+# Whoever starts the tests in the background has SIGINT ignored, and a child inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ended = threading.Event()
 with Supervisor(grace=0.5) as owner:
     owner.on_death(lambda child: ended.set())
