@@ -158,11 +158,11 @@ class Verifier:
 
     async def _verdict(self, case: Case) -> End:
         """The steps of an exchange, in order; each may end it."""
-        exchange = case.exchange
         shadow: Observation | None = None
         if case.when == "now":
-            shadow = await self._read(self._shadow, self._request(case))
-        primary = await self._decoded(await exchange.primary)
+            primary, shadow = await self._beside(case)
+        else:
+            primary = await self._decoded(await case.exchange.primary)
         if primary.error == "cancelled":
             return End(Verdict.CANCELLED, primary=primary, shadow=shadow)
         if primary.error == "no_room":
@@ -234,6 +234,19 @@ class Verifier:
             elif seen.error != "too_large":
                 self._breaker.failed(self._chance.monotonic())
         return seen
+
+    async def _beside(self, case: Case) -> tuple[Observation, Observation | None]:
+        """The primary's answer and the shadow's, read at the same time.
+
+        When the primary's turns out to be nothing to compare with, the shadow's read ends too: a client has gone, or
+        both sides stream events for ever, which is no failure of the shadow.
+        """
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self._read(self._shadow, self._request(case)))
+            primary = await self._decoded(await case.exchange.primary)
+            if primary_verdict(primary) is not None:
+                reading.cancel()
+        return primary, None if reading.cancelled() else reading.result()
 
     async def _read_both(self, case: Case) -> tuple[Observation, Observation]:
         request = self._request(case)

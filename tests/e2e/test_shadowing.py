@@ -245,3 +245,44 @@ async def test_breaker_opens_and_says_so(folder: Path) -> None:
             counts = await proxy.counts()
             assert counts.verdicts == {Verdict.SHADOW_ERROR: 2, Verdict.BREAKER_OPEN: 2}
             assert len(shadow.heads) == 2
+
+
+async def test_an_endless_stream_of_events_is_passed_by_and_is_no_failure_of_the_shadow(folder: Path) -> None:
+    """Nobody asked for events by name: only the answer tells."""
+    ended = asyncio.Event()
+
+    async def endless(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        await writer.drain()
+        await ended.wait()
+
+    async with backend(endless) as one, backend(endless) as other:
+        made = settings(folder, one, other, shadow={"url": other, "timeout": 300, "breaker": {"failures": 1}})
+        async with running(made) as proxy:
+            for number in (1, 2):
+                host, port = proxy.url.removeprefix("http://").split(":")
+                reader, writer = await asyncio.open_connection(host, int(port))
+                writer.write(b"GET /api/things/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert b"data: 1" in await reader.readuntil(b"data: 1")
+                counts = await proxy.until(lambda c, n=number: c.observed == n)  # type: ignore[misc]
+                assert counts.verdicts == {Verdict.NOT_COMPARABLE: number}
+                writer.close()
+        ended.set()
+
+
+async def test_a_client_that_goes_away_ends_the_shadows_read(folder: Path) -> None:
+    asked = asyncio.Event()
+
+    async def silent(_head: bytes, _writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with backend(silent) as one, backend(silent) as other:
+        made = settings(folder, one, other, shadow={"url": other, "timeout": 300})
+        async with running(made) as proxy:
+            host, port = proxy.url.removeprefix("http://").split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /api/things/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.wait_for(asked.wait(), 5)
+            writer.transport.abort()
+            assert (await proxy.until(lambda c: c.observed == 1)).verdicts == {Verdict.CANCELLED: 1}
