@@ -180,7 +180,13 @@ class Application:
         if settings.shadow.url is not None:
             parts["shadow"] = Part(reaches(settings.shadow.url))
         depth = (lambda: verifier.under_way) if verifier else None
-        watch(figures, identity=identity, ledger=self.ledger, queue_depth=depth)
+        watch(
+            figures,
+            identity=identity,
+            ledger=self.ledger,
+            queue_depth=depth,
+            tap_faults=lambda: self.edge.tap_faults,
+        )
         self.admin = AdminSite(
             Evidence(settings, self.ledger, now=now.now),
             figures,

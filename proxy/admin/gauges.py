@@ -11,9 +11,14 @@ from proxy.telemetry import Figures, Gauge
 
 
 def watch(
-    figures: Figures, *, identity: Identity, ledger: Ledger, queue_depth: Callable[[], int] | None = None
+    figures: Figures,
+    *,
+    identity: Identity,
+    ledger: Ledger,
+    queue_depth: Callable[[], int] | None = None,
+    tap_faults: Callable[[], int] | None = None,
 ) -> None:
-    """Show the id map, the ledger and the exchanges under way among the metrics."""
+    """Show the id map, the ledger, the edge's taps and the exchanges under way among the metrics."""
 
     def told(read: Callable[[IdentityFigures], float]) -> Callable[[], dict[tuple[str, ...], float]]:
         return lambda: {(): read(identity.figures)}
@@ -21,6 +26,9 @@ def watch(
     if queue_depth is not None:
         text = "Exchanges that have no verdict yet."
         figures.gauge(Gauge("shadowread.queue.depth", text, lambda: {(): queue_depth()}))
+    if tap_faults is not None:
+        text = "Exchanges served but not verified, because verification raised on the client's way."
+        figures.gauge(Gauge("shadowread.edge.tap_faults", text, lambda: {(): tap_faults()}, counter=True))
     for gauge in (
         Gauge("shadowread.ids.hits", "Ids asked for that are joined.", told(lambda f: f.hits), counter=True),
         Gauge("shadowread.ids.misses", "Ids joined to nothing.", told(lambda f: f.misses), counter=True),
@@ -37,6 +45,18 @@ def watch(
             "shadowread.ledger.waiting",
             "Finished exchanges that are not yet written.",
             lambda: {(): ledger.recording.waiting},
+        ),
+        Gauge(
+            "shadowread.ledger.dropped_traces",
+            "Traces that did not fit the queue while nothing could be written.",
+            lambda: {(): ledger.recording.dropped_traces},
+            counter=True,
+        ),
+        Gauge(
+            "shadowread.ledger.misused",
+            "Exchanges recorded twice, of which the second was ignored; above 0 is a bug.",
+            lambda: {(): ledger.recording.misused},
+            counter=True,
         ),
     ):
         figures.gauge(gauge)

@@ -109,11 +109,6 @@ class Ledger(LedgerReader):
         ledger._tasks.start(ledger._write_behind(), name="ledger writer")
         return ledger
 
-    @classmethod
-    async def open_readonly(cls, url: str) -> LedgerReader:
-        """A reader beside a proxy that runs; see `LedgerReader.open`."""
-        return await LedgerReader.open(url)
-
     def begin(self, domain: str, route: str) -> Ticket:
         """Count an exchange as begun. Durable at once against a dying process; no I/O."""
         return self._tally.begin(domain, route)

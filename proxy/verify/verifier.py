@@ -270,12 +270,19 @@ class Verifier:
     async def _compare(
         self, case: Case, primary: Observation, shadow: Observation, *, fresh: bool = False
     ) -> Comparison:
-        left, right = primary.body or b"", shadow.body or b""
         table = IdTable()
-        if rules_of(case.facts.layers, self._chance.now().date()).ids != "exact":
-            texts = [left, right, *(value for side in (primary, shadow) for _, value in side.headers)]
-            found = await self._work.run(len(left) + len(right), tokens_of, texts)
-            if found:
+        rules = rules_of(case.facts.layers, self._chance.now().date())
+        if rules.ids != "exact":
+            # Only what will be compared is worth a question: a request id in another header would ask at every read.
+            texts = [
+                value
+                for side in (primary, shadow)
+                for name, value in side.headers
+                if name.decode("latin-1").lower() in rules.headers
+            ]
+            if primary.body != shadow.body:
+                texts += [primary.body or b"", shadow.body or b""]
+            if found := await self._work.run(sum(map(len, texts)), tokens_of, texts):
                 table = await self._identity.lookup(found, fresh=fresh)
         return await self._compare_with(case, primary, shadow, table)
 

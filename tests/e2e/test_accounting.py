@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import simplejson
 
-from proxy.ledger import Ledger
+from proxy.ledger import Ledger, LedgerReader
 from proxy.model import Verdict
 from proxy.settings import show
 from tests.demo.trees import tree, wait_until_gone
@@ -84,7 +84,7 @@ async def test_what_is_under_way_at_a_graceful_end_is_lost(folder: Path) -> None
             for _ in range(3):
                 await fetch(proxy.url)
             await proxy.until(lambda c: c.under_way == 3)
-    reader = await Ledger.open_readonly(made.ledger.url)
+    reader = await LedgerReader.open(made.ledger.url)
     try:
         counts = (await reader.domains())["things"]
     finally:

@@ -118,6 +118,17 @@ async def test_postgres_with_the_id_map_gone(primary: str, plain: bytes, folder:
         assert counts.verdicts == {Verdict.SHADOW_ERROR: 1}, "ids that cannot be asked for are never taken for equal"
 
 
+async def test_an_id_in_a_field_that_is_not_compared_is_not_asked_for(folder: Path) -> None:
+    answer = response(b'{"n":1}', b"X-Request-Id: 22222222-2222-4222-8222-222222222222")
+    tables: dict[str, Any] = {
+        "postgres": {"dsn": closed_port().replace("http", "postgresql") + "/nowhere"},
+        "ids": {"sources": [{"table": "id_map", "entity": "entity", "legacy": "legacy_id", "uuid": "new_id"}]},
+    }
+    async with backend(answering(answer)) as url, running(settings(folder, url, url, **tables)) as proxy:
+        await fetch(proxy.url)
+        assert (await proxy.until(lambda c: c.observed == 1)).verdicts == {Verdict.MATCH: 1}
+
+
 async def test_ledger_gone(primary: str, plain: bytes, folder: Path) -> None:
     async with AsyncExitStack() as stack:
         shadow = await stack.enter_async_context(backend(answering(response(TWIN))))
@@ -142,3 +153,18 @@ async def test_verification_that_raises(
     async with backend(answering(response(TWIN))) as shadow, running(settings(folder, primary, shadow)) as proxy:
         assert await fetch(proxy.url) == plain
         assert (await proxy.until(lambda c: c.observed == 1)).verdicts == {Verdict.LOST: 1}
+
+
+async def test_a_tap_that_cannot_be_opened_is_counted_where_it_is_seen(
+    primary: str, plain: bytes, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("proxy.verify.verifier.marked", broken)
+    async with backend(answering(response(TWIN))) as shadow, running(settings(folder, primary, shadow)) as proxy:
+        assert await fetch(proxy.url) == plain
+        shown = await fetch(f"http://127.0.0.1:{proxy.application.admin.port}", b"/metrics", host=b"127.0.0.1")
+        assert b"shadowread_edge_tap_faults_total 1.0" in shown
+        assert b"shadowread_ledger_dropped_traces_total 0.0" in shown
+        assert b"shadowread_ledger_misused_total 0.0" in shown

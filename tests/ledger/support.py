@@ -52,7 +52,7 @@ async def opened(path: Path, **changes: Any) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def reading(path: Path) -> AsyncIterator[LedgerReader]:
-    reader = await Ledger.open_readonly(url_of(path))
+    reader = await LedgerReader.open(url_of(path))
     try:
         yield reader
     finally:

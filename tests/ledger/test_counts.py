@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.ledger import Ledger, Ticket
+from proxy.ledger import Ledger, LedgerReader, Ticket
 from proxy.ledger.records import MinuteCount
 from proxy.ledger.tally import Slot
 from proxy.model import Verdict
@@ -242,6 +242,6 @@ async def _follow(steps: list[tuple[str, object]]) -> None:
                 assert_balanced(domains)
                 assert observed(domains) + len(tickets) == begun
                 assert sum(counts.under_way for counts in domains.values()) == len(tickets)
-                reader = await Ledger.open_readonly(url_of(path))
+                reader = await LedgerReader.open(url_of(path))
                 assert_balanced(await reader.domains())
                 await reader.close()

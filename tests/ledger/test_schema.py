@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from proxy.errors import LedgerError
-from proxy.ledger import Ledger, schema
+from proxy.ledger import Ledger, LedgerReader, schema
 from proxy.ledger.database import make_engine
 from tests.ledger.support import START, exchange, opened, reading, url_of
 
@@ -74,7 +74,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="schema 0999, which is newer than this shadowread knows"):
         await open_plain(path)
     with pytest.raises(LedgerError, match="schema 0999"):
-        await Ledger.open_readonly(url_of(path))
+        await LedgerReader.open(url_of(path))
     assert list(tmp_path.glob("*.journal")) == []
 
 
@@ -86,7 +86,7 @@ async def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
         with pytest.raises(LedgerError, match=why):
             await open_plain(path)
         with pytest.raises(LedgerError, match=why):
-            await Ledger.open_readonly(url_of(path))
+            await LedgerReader.open(url_of(path))
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ async def test_an_unusable_url_is_refused(url: str, why: str) -> None:
 
 async def test_looking_at_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="does not exist; start `shadowread serve` once"):
-        await Ledger.open_readonly(url_of(tmp_path / "a.db"))
+        await LedgerReader.open(url_of(tmp_path / "a.db"))
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "a.db").touch()
     with pytest.raises(LedgerError, match="start `shadowread serve` once"):
-        await Ledger.open_readonly(url_of(tmp_path / "a.db"))
+        await LedgerReader.open(url_of(tmp_path / "a.db"))
 
 
 async def open_plain(path: Path) -> None:
