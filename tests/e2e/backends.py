@@ -57,12 +57,12 @@ def target_of(head: bytes) -> bytes:
     return head.split(b" ", 2)[1]
 
 
-async def fetch(url: str, target: bytes = b"/api/things/1", *fields: bytes, host: bytes = b"shop.test") -> bytes:
+async def fetch(url: str, target: bytes = b"/api/things/1", *fields: bytes, authority: bytes = b"shop.test") -> bytes:
     """Everything that the proxy sends on one connection for one request, to the last byte."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        lines = [b"GET " + target + b" HTTP/1.1", b"Host: " + host, b"Connection: close", *fields]
+        lines = [b"GET " + target + b" HTTP/1.1", b"Host: " + authority, b"Connection: close", *fields]
         writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
         return await asyncio.wait_for(reader.read(), 30)
     finally:

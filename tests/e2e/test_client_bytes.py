@@ -164,7 +164,7 @@ async def test_a_tap_that_cannot_be_opened_is_counted_where_it_is_seen(
     monkeypatch.setattr("proxy.verify.verifier.marked", broken)
     async with backend(answering(response(TWIN))) as shadow, running(settings(folder, primary, shadow)) as proxy:
         assert await fetch(proxy.url) == plain
-        shown = await fetch(f"http://127.0.0.1:{proxy.application.admin.port}", b"/metrics", host=b"127.0.0.1")
+        shown = await fetch(f"http://127.0.0.1:{proxy.application.admin.port}", b"/metrics", authority=b"127.0.0.1")
         assert b"shadowread_edge_tap_faults_total 1.0" in shown
         assert b"shadowread_ledger_dropped_traces_total 0.0" in shown
         assert b"shadowread_ledger_misused_total 0.0" in shown
