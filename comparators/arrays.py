@@ -5,24 +5,25 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 MAX_GAP = 40_000
 """The largest product of two lengths that is aligned cell by cell; a larger gap is paired by position."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pairing:
+class Pairing(NamedTuple):
     """`pairs` of indexes (primary, shadow), in primary order; `missing` has primary indexes, `added` shadow ones.
 
-    `forced` says that some pairs are known to differ and stand together for want of a better partner.
+    `forced` says that some pairs are known to differ and stand together for want of a better partner; `cut` that some
+    elements were paired by position, because finding out who stands for whom would have taken too long.
     """
 
     pairs: tuple[tuple[int, int], ...]
     missing: tuple[int, ...] = ()
     added: tuple[int, ...] = ()
     forced: bool = False
+    cut: bool = False
 
     @property
     def moved(self) -> bool:
@@ -40,6 +41,7 @@ class Pairing:
             tuple(a for a in self.missing if a not in left),
             tuple(b for b in self.added if b not in right),
             self.forced or forced,
+            self.cut,
         )
 
     def paired_in_order(self) -> Pairing:
@@ -75,7 +77,7 @@ def joined(pairing: Pairing, equal: Callable[[int, int], bool], may_try: Callabl
     for a in pairing.missing:
         for at, b in enumerate(free):
             if not may_try():
-                return pairing.with_pairs(found)
+                return pairing.with_pairs(found)._replace(cut=True)
             if equal(a, b):
                 found.append((a, b))
                 del free[at]
@@ -100,7 +102,9 @@ def aligned(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
     added: list[int] = []
     a0 = b0 = start
     stop = (len(left) - end, len(right) - end)
+    cut = False
     for a1, b1 in (*_anchors(left, right, start, *stop), stop):
+        cut = cut or (a1 - a0) * (b1 - b0) > MAX_GAP
         for a, b in _gap(left[a0:a1], right[b0:b1]):
             if a is not None and b is not None:
                 pairs.append((a0 + a, b0 + b))
@@ -112,7 +116,7 @@ def aligned(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
             pairs.append((a1, b1))
         a0, b0 = a1 + 1, b1 + 1
     pairs.extend((len(left) - end + i, len(right) - end + i) for i in range(end))
-    return Pairing(tuple(pairs), tuple(missing), tuple(added))
+    return Pairing(tuple(pairs), tuple(missing), tuple(added), cut=cut)
 
 
 def _anchors(

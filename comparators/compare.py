@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from comparators.decode import InexactError, Unparseable, decode, needs_exact
+from comparators.automaton import Place
+from comparators.decode import Unparseable, decode
 from comparators.ids import IdTable, Pairings
 from comparators.model import Comparison, Difference, Kind, Response, Tolerated
 from comparators.normal import TooDeepError
+from comparators.report import Report
 from comparators.rules import Rules
-from comparators.same import Same
 from comparators.scalars import Context_, causes
+from comparators.spelling import Spelled, has_code_escape, with_uuids
 from comparators.walk import MAX_DEPTH, MAX_DIFFERENCES, Walk
 
 EQUAL = Comparison()
@@ -32,46 +34,67 @@ def compare_bodies(
     `pairings` carries what `ids: inferred` has believed so far, and takes on what this comparison believes when it ends
     equal; without it every call starts from nothing.
     """
-    if primary == shadow and not rules.ignores:
+    if primary == shadow and _unmarked(primary, rules.root):
         return EQUAL
-    believed = (Pairings() if pairings is None else pairings) if rules.ids == "inferred" else None
+    believed = None
+    if rules.ids == "inferred":
+        believed = Pairings() if pairings is None else pairings
     mark = 0 if believed is None else len(believed)
+    left, right = _spelled(primary, shadow, rules, ids, believed)
+    if left.body == right.body and _unmarked(primary, rules.root):
+        return EQUAL
     context = Context_(ids, rules.ids, believed, rules.fuzzy)
-    exact = needs_exact(primary) or needs_exact(shadow)
-    result = None
-    while result is None:
-        try:
-            result = _compare(primary, shadow, rules, context, exact, max_depth, max_differences)
-        except InexactError:
-            exact = True
-            if believed is not None:
-                believed.undo(mark)
-        except (TooDeepError, RecursionError):
-            text = f"nested too deeply to be compared (at most {max_depth} levels)"
-            result = _one(Difference("$", Kind.UNPARSEABLE, text, None))
+    try:
+        result = _compare(left, right, rules.root, context, max_depth, max_differences)
+    except (TooDeepError, RecursionError):
+        text = f"nested too deeply to be compared (at most {max_depth} levels)"
+        result = _one(Difference("$", Kind.UNPARSEABLE, text, None))
     if believed is None:
         return result
     inferred = believed.since(mark)
     if result.differences:
         # Rows that differ may have been paired wrongly, and such pairs must not speak against right ones later.
         believed.undo(mark)
-    return Comparison(result.differences, result.tolerated, result.total, inferred)
+    return result._replace(inferred=inferred)
+
+
+def _unmarked(body: bytes, root: Place) -> bool:
+    """Whether equality is all that the rules can ask of a body."""
+    if not root.marks:
+        return root.marks is not None
+    for mark in root.marks:
+        if mark in body:
+            return False
+    # A name may be spelled with escapes.
+    return not has_code_escape(body)
+
+
+def _spelled(
+    primary: bytes, shadow: bytes, rules: Rules, ids: IdTable, pairings: Pairings | None
+) -> tuple[Spelled, Spelled]:
+    """Both bodies with known ids in one spelling."""
+    plain = ids.plain
+    # What was believed of ids without an entity holds only where the rules name none.
+    believed = None if pairings is None or rules.entities else pairings.plain
+    if rules.ids == "exact" or rules.names_ids or not (plain or believed):
+        return Spelled(primary, {}), Spelled(shadow, {})
+    uuid_of = (lambda legacy: plain.get(legacy) or believed.get(legacy)) if believed else plain.get
+    left = with_uuids(primary, uuid_of)
+    # A shadow that has ObjectIds where the primary has them too is shorter than the primary with uuids.
+    return left, with_uuids(shadow, uuid_of) if len(shadow) < len(left.body) else Spelled(shadow, {})
 
 
 def _compare(
-    primary: bytes, shadow: bytes, rules: Rules, context: Context_, exact: bool, max_depth: int, max_differences: int
+    left: Spelled, right: Spelled, root: Place, context: Context_, max_depth: int, max_differences: int
 ) -> Comparison:
-    left = decode(primary, exact=exact)
-    right = left if primary == shadow else decode(shadow, exact=exact)
-    if isinstance(left, Unparseable) or isinstance(right, Unparseable):
+    one = decode(left.body)
+    two = one if left.body == right.body else decode(right.body)
+    if isinstance(one, Unparseable) or isinstance(two, Unparseable):
         # Even a body that cannot be read is the same to a client when its bytes are.
-        return EQUAL if primary == shadow else _one(_unparseable(left, right))
-    same = Same(context, entities=rules.entities)
-    if not rules.ignores and same(left, right, max_depth):
-        return EQUAL
-    walk = Walk(context, same, max_depth=max_depth, max_differences=max_differences)
-    walk.run(left, right, rules.root)
-    return walk.result()
+        return EQUAL if left.body == right.body else _one(_unparseable(one, two))
+    report = Report(left.back, right.back, max_depth, max_differences)
+    Walk(context, report, max_depth).run(one, two, root)
+    return report.result()
 
 
 def compare_responses(
@@ -102,7 +125,7 @@ def compare_responses(
         inside = _opaque(primary, shadow, rules, ids)
     both = (*outside, *inside.differences)
     tolerated = (*forgiven, *inside.tolerated)
-    return Comparison(both[:max_differences], tolerated, len(outside) + inside.total, inside.inferred)
+    return Comparison(both[:max_differences], tolerated, len(outside) + inside.total, inside.inferred, inside.remarks)
 
 
 def is_json(response: Response) -> bool:

@@ -1,9 +1,8 @@
-"""From bytes to values without losing a digit.
+"""From bytes to values without losing a digit: integers of any length, and every other number as a Decimal.
 
-Most bodies are parsed by orjson into integers and doubles. That is exact as long as every number has at most 15
-significant digits and stays within the range of doubles: two such numbers are equal exactly when their doubles are
-(IEEE 754 binary64 keeps 15 decimal digits). Long fractions are seen in the bytes (`needs_exact`), long integers in the
-values (`InexactError`); such bodies are parsed with integers and decimals of full length.
+Bodies are parsed by msgspec, which is as strict as RFC 8259 and as fast as parsers that round to doubles. What it
+refuses is read again by the standard library, which takes the few valid texts it does not (lone surrogates as escapes)
+and says where an invalid one breaks off.
 """
 
 from __future__ import annotations
@@ -11,23 +10,27 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow, Subnormal, Underflow
 from typing import Any
 
-import orjson
+import msgspec
 
-# A number with at most 7 digits before the point and 8 after it has at most 15. Both patterns begin with one rare
-# character and look back from there, which makes the search several times as fast as one that starts at digits.
-_LONG_FRACTION = re.compile(rb"\.(?:[0-9]{9}|(?<=[0-9]{8}\.))")
-_NEGATIVE_EXPONENT = re.compile(rb"-(?<=[0-9][eE]-)[0-9]+(?:[,\]}\s]|\Z)")
-LARGEST_EXACT = 1e15
-"""Doubles from here on may stand for an integer or an exponent that they do not keep."""
-MAX_DIGITS = 4_000
-"""Longer integers are refused: Python's own limit is 4,300 digits, and no store writes such a number."""
+MAX_DIGITS = 4_300
+"""Longer numbers are refused: it is Python's own limit for integers, and no store writes such a number."""
+MAX_EXPONENT = 999_999
+MAX_MEMBERS = 1_000_000
+"""Members, arrays and objects of one body together: each costs a hundred bytes of memory, however short its text."""
+_LONG_NUMBER = re.compile(rb"-?[0-9][0-9.]{%d,}" % (MAX_DIGITS - 1))
+_LONG_EXPONENT = re.compile(rb"-?[0-9.]+[eE][+-]?0*[1-9][0-9]{5,}")
+_CONSTANT = re.compile(rb"NaN|-?Infinity")
 
-
-class InexactError(Exception):
-    """A value was parsed into a double that may have lost digits: parse again with `exact`."""
+_EXACT = Context(
+    prec=MAX_DIGITS,
+    Emax=MAX_EXPONENT,
+    Emin=-MAX_EXPONENT,
+    traps=[Inexact, InvalidOperation, Overflow, Subnormal, Underflow],
+)
+_parse = msgspec.json.Decoder(float_hook=_EXACT.create_decimal).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +44,26 @@ class Unparseable:
         return self.text if self.offset is None else f"{self.text} at byte {self.offset}"
 
 
-def needs_exact(body: bytes) -> bool:
-    """Whether some number may have more digits than a double keeps, or be too small for one.
+def decode(body: bytes) -> Any:
+    """The value of a JSON body, or Unparseable. Numbers are int and Decimal, never float.
 
-    Says yes to some bodies that do not need it (digits inside strings), and leaves what has become a double of
-    `LARGEST_EXACT` or more to be noticed where it is compared.
+    Of duplicate names the last one counts, as for ECMAScript's JSON.parse and most other clients.
     """
-    return _LONG_FRACTION.search(body) is not None or _NEGATIVE_EXPONENT.search(body) is not None
+    if len(body) > MAX_MEMBERS and (many := _too_many(body)) is not None:
+        return many
+    try:
+        return _parse(body)
+    except (msgspec.DecodeError, DecimalException, UnicodeDecodeError, RecursionError):
+        return _decode_slowly(body)
 
 
-def decode(body: bytes, *, exact: bool) -> Any:
-    """The value of a JSON body, or Unparseable. With `exact`, numbers are int and Decimal, never float."""
-    if not exact:
-        try:
-            return orjson.loads(body)
-        except (orjson.JSONDecodeError, RecursionError):
-            # orjson refuses lone surrogates and numbers past the range of doubles, which are JSON all the same.
-            pass
+def _too_many(body: bytes) -> Unparseable | None:
+    # Counts colons and brackets inside strings too: an upper bound, and no text has a million of them.
+    count = body.count(b":") + body.count(b"{") + body.count(b"[")
+    return Unparseable(f"more than {MAX_MEMBERS} members, arrays and objects") if count > MAX_MEMBERS else None
+
+
+def _decode_slowly(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -65,37 +71,52 @@ def decode(body: bytes, *, exact: bool) -> Any:
     try:
         return json.loads(text, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        return Unparseable(error.msg, len(text[: error.pos].encode()))
+        return _broken(text, error)
     except RecursionError:
         return Unparseable("nested too deeply")
-    except ValueError as error:
-        return Unparseable(str(error))
+    except _RefusedError as error:
+        return Unparseable(str(error), error.offset(body))
 
 
-def number(value: float | Decimal) -> Decimal:
-    """The exact value of a parsed number. Raises InexactError for a double that may have lost digits."""
-    if isinstance(value, float):
-        if not -LARGEST_EXACT < value < LARGEST_EXACT:
-            raise InexactError
-        # repr of a double is its shortest spelling, which is the wire's for up to 15 digits.
-        return Decimal(repr(value))
-    return Decimal(value)
+def _broken(text: str, error: json.JSONDecodeError) -> Unparseable:
+    if text.startswith("\ufeff"):
+        return Unparseable("a byte order mark, which JSON text must not begin with (RFC 8259 section 8.1)", 0)
+    offset = len(text[: error.pos].encode())
+    if error.msg == "Extra data":
+        return Unparseable("more text after the end of the value", offset)
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return Unparseable(
+            "cut off before the end of the value" if text.strip() else "no text at all", len(text.encode())
+        )
+    return Unparseable(error.msg[:1].lower() + error.msg[1:], offset)
+
+
+class _RefusedError(ValueError):
+    """A number or constant that is refused; `pattern` finds it in the body."""
+
+    def __init__(self, text: str, pattern: re.Pattern[bytes]) -> None:
+        super().__init__(text)
+        self._pattern = pattern
+
+    def offset(self, body: bytes) -> int | None:
+        found = self._pattern.search(body)
+        return None if found is None else found.start()
 
 
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+    if len(text.removeprefix("-")) > MAX_DIGITS:
+        raise _RefusedError(f"a number of more than {MAX_DIGITS} digits", _LONG_NUMBER)
     return int(text)
 
 
 def _decimal(text: str) -> Decimal:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
     try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ValueError("a number's exponent is out of range") from None
+        return _EXACT.create_decimal(text)
+    except (Overflow, Underflow, Subnormal, InvalidOperation):
+        raise _RefusedError(f"a number with an exponent beyond {MAX_EXPONENT}", _LONG_EXPONENT) from None
+    except Inexact:
+        raise _RefusedError(f"a number of more than {MAX_DIGITS} digits", _LONG_NUMBER) from None
 
 
 def _refuse(text: str) -> Any:
-    raise ValueError(f"{text} is not JSON")
+    raise _RefusedError(f"{text}, which is not JSON", _CONSTANT)

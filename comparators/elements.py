@@ -4,18 +4,17 @@ another order."""
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from comparators import arrays
 from comparators.arrays import Pairing
 from comparators.automaton import Place
-from comparators.decode import number
-from comparators.normal import OWN_IDS, Forms, identity
+from comparators.normal import OWN_IDS, identities, identity
 from comparators.orders import Keyed, OrderRule, Sorted
-from comparators.same import Same
-from comparators.scalars import Context_, causes, instant
+from comparators.same import unequal_indexes
+from comparators.scalars import Context_, causes
+from comparators.sorting import is_sorted, sort_values, tie
+from comparators.trials import Trials
 
 Equal = Callable[[Any, Any, Place, int], bool]
 """Whether two elements are equal under the rules of a place, within so many levels of depth."""
@@ -23,8 +22,7 @@ Equal = Callable[[Any, Any, Place, int], bool]
 _NO_KEY = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(NamedTuple):
     """`reordered`: the order differs and nothing forgives it. `forgiven`: the tolerance that let it differ."""
 
     pairing: Pairing
@@ -35,24 +33,13 @@ class Arrangement:
 class Elements:
     """Arranges the arrays of one comparison."""
 
-    def __init__(
-        self,
-        context: Context_,
-        same: Same,
-        forms: Forms,
-        equal: Equal,
-        may_try: Callable[[], bool],
-        *,
-        within_trial: bool = False,
-    ) -> None:
+    def __init__(self, context: Context_, trials: Trials, *, within_trial: bool = False) -> None:
         self._context = context
-        self._same = same
-        self._forms = forms
-        self._equal = equal
-        self._may_try = may_try
+        self._trials = trials
+        self._forms = trials.trial_forms if within_trial else trials.forms
         self._within_trial = within_trial
 
-    def arrange(self, left: list[Any], right: list[Any], place: Place, room: int) -> Arrangement:
+    def arrange(self, left: list[Any], right: list[Any], place: Place, room: int, equal: Equal) -> Arrangement:
         """Pair the elements of two arrays. `room` is how deep an element may be. Raises TooDeepError."""
         order: OrderRule | None = place.rules.get("order") if place.rules else None
         if order is None:
@@ -62,70 +49,79 @@ class Elements:
         if isinstance(order, Keyed):
             pairing = self._keyed(left, right, place, room, order.name)
             return Arrangement(pairing, forgiven="order_key" if pairing.moved else None)
-        pairing = self._multiset(left, right, place, room)
+        pairing = self._multiset(left, right, place, room, equal)
         # Pairs made for want of better ones say nothing about the order.
         return Arrangement(pairing.paired_in_order(), forgiven="order_any" if pairing.moved else None)
 
     def _in_order(self, left: list[Any], right: list[Any], place: Place, room: int) -> Arrangement:
-        if len(left) == len(right) and self._alike(left, right, place, room):
-            return Arrangement(arrays.positional(len(left), len(right)))
+        if len(left) == len(right):
+            unequal = self._unequal_places(left, right, place, room)
+            if unequal is not None:
+                return Arrangement(Pairing(tuple([(index, index) for index in unequal])))
         ids = self._ids(left, right)
         keys = ids or self._forms_of(left, right, place, room)
         pairing = arrays.multiset(*keys)
+        aligned = arrays.aligned(*keys)
         # Without ids a changed element is one missing and one added, which is no sign of another order.
         if pairing.moved and (ids is not None or not (pairing.missing and pairing.added)):
-            return Arrangement(pairing, reordered=True)
-        return Arrangement(arrays.aligned(*keys))
+            in_order = all(keys[0][a] == keys[1][b] for a, b in aligned.pairs)
+            if not in_order or len(aligned.missing) > len(pairing.missing):
+                return Arrangement(pairing, reordered=True)
+        return Arrangement(aligned)
 
-    def _alike(self, left: list[Any], right: list[Any], place: Place, room: int) -> bool:
-        """Whether elements pair by position: none seems to be another row than the one opposite."""
+    def _unequal_places(self, left: list[Any], right: list[Any], place: Place, room: int) -> list[int] | None:
+        """The indexes of unequal elements when elements pair by position; None when some element seems to be another
+        row than the one opposite."""
+        unequal = unequal_indexes(left, right, place.marks)
         alone = len(left) == 1
-        for index, (a, b) in enumerate(zip(left, right, strict=True)):
-            if self._same(a, b, room):
+        for index in unequal:
+            a, b = left[index], right[index]
+            if type(a) is dict and type(b) is dict and a.get("_id", _NO_KEY) == b.get("_id"):
                 continue
-            if _is_container(a) and _is_container(b):
-                mine, other = identity(a, self._context), identity(b, self._context)
-                if mine != other:
-                    return False
+            mine, other = identity(a, self._context), identity(b, self._context)
+            if mine is not None or other is not None:
+                if mine != other and not (alone and not (_is_container(a) and _is_container(b))):
+                    return None
+            elif alone:
+                continue
+            elif _is_container(a) or _is_container(b):
                 below = place.index(index)
-                if mine is None and not alone and self._forms.of(a, below, room) != self._forms.of(b, below, room):
-                    return False
-            elif alone or _is_container(a) or _is_container(b):
-                continue
+                if self._forms.of(a, below, room) != self._forms.of(b, below, room):
+                    return None
             elif not self._forgiven(a, b, place.index(index)):
-                return False
-        return True
+                return None
+        return unequal
 
     def _forgiven(self, left: Any, right: Any, place: Place) -> bool:
-        found = causes(left, right, place.rules, replace(self._context, pairings=None))
+        found = causes(left, right, place.rules, self._context._replace(pairings=None))
         return all(cause.tolerance in place.rules for cause in found)
 
-    def _ids(self, left: list[Any], right: list[Any]) -> list[list[Hashable]] | None:
+    def _ids(self, left: list[Any], right: list[Any]) -> tuple[list[Hashable], list[Hashable]] | None:
         """The id of every element, when all have one and none has another's."""
-        found: list[list[Hashable]] = []
-        for side in (left, right):
-            ids = [identity(element, self._context) for element in side]
-            if None in ids or len(set(ids)) < len(ids):
-                return None
-            found.append(list(ids))
-        return found
+        mine = identities(left, self._context)
+        theirs = None if mine is None else identities(right, self._context)
+        return None if mine is None or theirs is None else (mine, theirs)
 
     def _forms_of(self, left: list[Any], right: list[Any], place: Place, room: int) -> list[list[Hashable]]:
         return [[self._forms.of(e, place.index(i), room) for i, e in enumerate(side)] for side in (left, right)]
 
-    def _multiset(self, left: list[Any], right: list[Any], place: Place, room: int) -> Pairing:
-        if len(left) == len(right) and self._same(left, right, room + 1):
+    def _multiset(self, left: list[Any], right: list[Any], place: Place, room: int, equal_elements: Equal) -> Pairing:
+        if len(left) == len(right) and self._trials.same(left, right):
             return arrays.positional(len(left), len(right))
 
         def equal(a: int, b: int) -> bool:
-            return self._same(left[a], right[b], room) or self._equal(left[a], right[b], place.index(a), room)
+            return self._trials.same(left[a], right[b]) or equal_elements(left[a], right[b], place.index(a), room)
 
-        if (ids := self._ids(left, right)) is not None and not self._ignores_ids(place):
+        ids = None if self._ignores_ids(place) else self._ids(left, right)
+        if ids is not None:
             pairing = arrays.multiset(*ids)
             if not pairing.missing and not pairing.added:
                 return pairing
-        pairing = arrays.multiset(*self._forms_of(left, right, place, room))
-        if self._context.fuzzy:
+        # Under `inferred` an id that has no partner yet may stand for any other, which only forms know.
+        by_id = ids is not None and self._context.pairings is None
+        if not by_id:
+            pairing = arrays.multiset(*self._forms_of(left, right, place, room))
+        if self._context.fuzzy and not by_id:
             # Forms join all numbers that an epsilon might; only pairs that hold are kept.
             held = tuple(pair for pair in pairing.pairs if equal(*pair))
             loose = set(pairing.pairs).difference(held)
@@ -138,12 +134,12 @@ class Elements:
             # No other choice, so the trial itself finds out; a trial within each trial would multiply level by level.
             pairing = pairing.with_pairs([(pairing.missing[0], pairing.added[0])])
         elif pairing.missing and pairing.added:
-            pairing = arrays.joined(pairing, equal, self._may_try)
+            pairing = arrays.joined(pairing, equal, self._trials.spend)
             pairing = pairing.with_pairs(self._own_ids(left, right, pairing), forced=True)
         return pairing
 
     def _ignores_ids(self, place: Place) -> bool:
-        return any("ignore" in place.index(0).name(name).rules for name in OWN_IDS)
+        return place.marks != () and any(place.index(0).name(name).ignored for name in OWN_IDS)
 
     def _own_ids(self, left: list[Any], right: list[Any], pairing: Pairing) -> list[tuple[int, int]]:
         """Left-over elements that bear the same id."""
@@ -172,9 +168,10 @@ class Elements:
         return pairing.with_pairs((pairing.missing[a], pairing.added[b]) for a, b in rest.pairs)
 
     def _sorted(self, left: list[Any], right: list[Any], place: Place, room: int, rule: Sorted) -> Arrangement:
-        if len(left) == len(right) and self._same(left, right, room + 1):
+        if len(left) == len(right) and self._trials.same(left, right):
             return Arrangement(arrays.positional(len(left), len(right)))
-        keys = [[tuple(_sort_value(e, names) for names in rule.keys) for e in side] for side in (left, right)]
+        values = [[sort_values(element, rule) for element in side] for side in (left, right)]
+        keys = [[tie(each) for each in side] for side in values]
         ids = self._ids(left, right)
         pairing = arrays.multiset(*(ids or self._forms_of(left, right, place, room)))
         tied = arrays.multiset([keys[0][a] for a in pairing.missing], [keys[1][b] for b in pairing.added])
@@ -183,22 +180,13 @@ class Elements:
             pairing = pairing.paired_in_order()
         if arrays.out_of_order(pairing.pairs, arrays.runs(keys[0]), arrays.runs(keys[1])):
             return Arrangement(pairing, reordered=True)
-        return Arrangement(pairing, forgiven="order_sorted_by" if pairing.moved else None)
+        if not pairing.moved:
+            return Arrangement(pairing)
+        # Ties are forgiven only to sides that are sorted as the rule says.
+        if not all(is_sorted(side, rule) for side in values):
+            return Arrangement(pairing, reordered=True)
+        return Arrangement(pairing, forgiven="order_sorted_by")
 
 
 def _is_container(value: Any) -> bool:
     return type(value) is dict or type(value) is list
-
-
-def _sort_value(element: Any, names: tuple[str, ...]) -> Hashable:
-    """The value of a sort field, so that equal ones tie: numbers by value, dates by instant, the rest as it stands."""
-    for name in names:
-        element = element.get(name) if type(element) is dict else None
-    if element is None or isinstance(element, bool):
-        return (type(element), element)
-    if isinstance(element, int | float | Decimal):
-        return number(element)
-    if isinstance(element, str):
-        at = instant(element)
-        return (at.second, at.nanoseconds) if at is not None else element
-    return repr(element)

@@ -13,6 +13,11 @@ TOKEN = re.compile(
 )
 """An id as a whole value or inside a longer text, never a part of a longer run of hex digits."""
 
+_SPELLED = re.compile(r"\{?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[0-9a-fA-F]{24})\}?")
+_LENGTHS = frozenset({24, 32, 34, 36, 38})
+"""Of an ObjectId and of a uuid in all spellings: an id with one brace has none of them."""
+_BARE = 32
+_LEGACY_LENGTH = 24
 _TOKEN_BYTES = re.compile(TOKEN.pattern.encode())
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _MAX_IDS = 4
@@ -36,15 +41,26 @@ class IdTable:
 
     by_legacy: Mapping[str, tuple[IdPair, ...]] = field(default_factory=dict)
     by_uuid: Mapping[str, tuple[IdPair, ...]] = field(default_factory=dict)
+    plain: Mapping[str, str] = field(default_factory=dict)
+    """The uuid of every legacy id that is joined to one uuid alone, which is joined to no other: nearly all of them."""
 
     @classmethod
     def of(cls, pairs: Iterable[IdPair]) -> IdTable:
         by_legacy: dict[str, tuple[IdPair, ...]] = {}
         by_uuid: dict[str, tuple[IdPair, ...]] = {}
+        plain: dict[str, str] = {}
         for pair in pairs:
-            by_legacy[pair.legacy] = (*by_legacy.get(pair.legacy, ()), pair)
-            by_uuid[pair.uuid] = (*by_uuid.get(pair.uuid, ()), pair)
-        return cls(by_legacy, by_uuid)
+            joined, back = by_legacy.get(pair.legacy), by_uuid.get(pair.uuid)
+            by_legacy[pair.legacy] = (pair,) if joined is None else (*joined, pair)
+            by_uuid[pair.uuid] = (pair,) if back is None else (*back, pair)
+            if joined is None and back is None:
+                plain[pair.legacy] = pair.uuid
+            else:
+                for other in (*(joined or ()), *(back or ())):
+                    if (other.legacy, other.uuid) != (pair.legacy, pair.uuid):
+                        plain.pop(other.legacy, None)
+                        plain.pop(pair.legacy, None)
+        return cls(by_legacy, by_uuid, plain)
 
 
 class Pairings:
@@ -60,6 +76,8 @@ class Pairings:
         self._journal: list[tuple[str, str, str]] = []
         self._by_legacy: dict[str, list[str]] = {}
         self._by_uuid: dict[str, list[str]] = {}
+        self.plain: dict[str, str] = {}
+        """The uuid of every legacy id that was joined where the rules name no entity."""
 
     def __len__(self) -> int:
         return len(self._journal)
@@ -81,6 +99,8 @@ class Pairings:
         if len(self._journal) >= self._limit:
             return "unmapped"
         self._forward[entity, legacy] = uuid
+        if not entity:
+            self.plain[legacy] = uuid
         self._back[entity, uuid] = legacy
         self._by_legacy.setdefault(legacy, []).append(uuid)
         self._by_uuid.setdefault(uuid, []).append(legacy)
@@ -96,6 +116,8 @@ class Pairings:
         while len(self._journal) > mark:
             entity, legacy, uuid = self._journal.pop()
             del self._forward[entity, legacy], self._back[entity, uuid]
+            if not entity:
+                del self.plain[legacy]
             for index, key in ((self._by_legacy, legacy), (self._by_uuid, uuid)):
                 index[key].pop()
                 if not index[key]:
@@ -113,6 +135,30 @@ def tokens(body: bytes) -> set[str]:
 def _unescaped(found: re.Match[bytes]) -> bytes:
     code = int(found[1], 16) if found[1] else 0
     return bytes((code,)) if 0x20 < code < 0x7F else b" "
+
+
+def whole(text: str) -> str | None:
+    """The id that `text` spells as a whole, lower case and with a uuid's hyphens, or None.
+
+    A uuid may stand in braces or without hyphens (RFC 9562 section 4 has the usual form).
+    """
+    if len(text) not in _LENGTHS or not _SPELLED.fullmatch(text):
+        return None
+    text = text.strip("{}").lower()
+    if len(text) != _BARE:
+        return text
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def both_ids(left: str, right: str) -> tuple[str, str] | None:
+    """The ids that two texts spell as a whole, or None when they are not both ids.
+
+    32 hex digits alone may as well be a digest: they are an id only opposite something that surely is one.
+    """
+    if len(left) == _BARE == len(right):
+        return None
+    a, b = whole(left), whole(right)
+    return None if a is None or b is None else (a, b)
 
 
 def judge(left: str, right: str, entity: str | None, table: IdTable, pairings: Pairings | None) -> Judgement:
@@ -144,11 +190,19 @@ def translate(text: str, table: IdTable) -> str:
     A legacy id that several entities join to different uuids is left alone, and two legacy ids may get one uuid: good
     for pairing, not for a verdict.
     """
+    plain = table.plain.get(text)
+    if plain is not None:
+        return plain
+    if len(text) < _LEGACY_LENGTH or text in table.by_uuid:
+        return text
     return TOKEN.sub(lambda found: canonical(found[0].lower(), table), text)
 
 
 def canonical(token: str, table: IdTable) -> str:
     """The uuid of a lower-case token where the map has exactly one, else the token itself."""
+    plain = table.plain.get(token)
+    if plain is not None:
+        return plain
     joined = table.by_legacy.get(token)
     if not joined:
         return token

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from comparators.automaton import Place
+from comparators.extended import unwrap
 from comparators.ids import TOKEN, readings
 from comparators.normal import OWN_IDS
 from comparators.scalars import Context_, causes
@@ -14,7 +15,8 @@ _MAX_CLAIMS = 16
 
 
 class Join(NamedTuple):
-    """Two names of one member. `why` is "id" (the names hold joined ids), "alias" (a rule joins them) or "own_id"."""
+    """Two names of one member. `why` is "id" (the names hold joined ids), "own_id", or the slot of the rule that joins
+    them ("alias:...")."""
 
     left: str
     right: str
@@ -37,7 +39,7 @@ def joins(
     """The members that stand for each other among those whose names one side alone has."""
     found = _by_id(only_left, only_right, place, context) if context.ids != "exact" else []
     taken_left, taken_right = {join.left for join in found}, {join.right for join in found}
-    names = [(rule.names, "alias") for rule in place.aliases]
+    names = [(rule.names, slot) for rule, slot in place.aliases]
     # An object's own id under its other customary name: one cause, not one member lost and another won.
     for some, why in (*names, (OWN_IDS, "own_id")):
         a = [name for name in only_left if name in some and name not in taken_left]
@@ -91,5 +93,9 @@ def _by_id(only_left: list[str], only_right: list[str], place: Place, context: C
 
 
 def _one_value(left: Any, right: Any, place: Place, context: Context_) -> bool:
+    """Whether two values are one id, or one scalar."""
+    a, b = unwrap(left), unwrap(right)
+    if a is not None or b is not None:
+        left, right = (a.text if a is not None else left), (b.text if b is not None else right)
     scalar = not isinstance(left, dict | list) and not isinstance(right, dict | list)
     return scalar and not causes(left, right, place.rules, context)

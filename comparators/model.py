@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Kind(StrEnum):
@@ -33,8 +33,7 @@ class Kind(StrEnum):
     UNPARSEABLE = "unparseable"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """One place where the sides differ.
 
     `path` is a normalized JSONPath (`$.data[3].buyer.id`), or `status` or `headers.NAME` outside the body.
@@ -52,11 +51,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Tolerated:
-    """How often a rule forgave something. `path` is the pattern of the places, array indexes as `[*]`."""
+    """How often a rule forgave something. `path` is the pattern of the places, array indexes as `[*]`.
+
+    `rule` is the path of the rule that forgave, as it is written (`$..amount`); empty where none is known.
+    """
 
     kind: str
     path: str
     count: int
+    rule: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "path": self.path, "count": self.count}
@@ -71,14 +74,18 @@ class Response:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The result: equal when `differences` is empty. `total` counts differences before the cap."""
+class Comparison(NamedTuple):
+    """The result: equal when `differences` is empty. `total` counts differences before the cap.
+
+    `inferred` has the pairs of ids that were taken on trust, `remarks` what a reader of the differences must know:
+    where a bound kept the comparison from finding out which elements stand for each other.
+    """
 
     differences: tuple[Difference, ...] = ()
     tolerated: tuple[Tolerated, ...] = ()
     total: int = 0
-    inferred: tuple[tuple[str, str], ...] = field(default=())
+    inferred: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:

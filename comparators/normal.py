@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from comparators.automaton import Place
-from comparators.decode import number
-from comparators.ids import LEGACY, TOKEN, canonical, translate
-from comparators.scalars import Context_, instant
+from comparators.extended import unwrap
+from comparators.ids import LEGACY, TOKEN, canonical, translate, whole
+from comparators.scalars import Context_, as_decimal, instant
 
 OWN_IDS = ("_id", "id")
 """The names under which an object bears its own id, the likelier first."""
@@ -39,7 +39,7 @@ class Forms:
 
     def of(self, value: Any, place: Place, room: int) -> int:
         """The form of `value`, which stands at `place`. Raises TooDeepError beyond `room` levels."""
-        if place.rules and "ignore" in place.rules:
+        if place.ignored:
             return self._number(("ignored",))
         if not isinstance(value, dict | list):
             return self._number(_scalar(value, place, self._context))
@@ -74,13 +74,16 @@ class Forms:
     def _object(self, value: dict[str, Any], place: Place, room: int) -> Hashable:
         if not value and "empty" in place.rules:
             return ("empty",)
+        if len(value) == 1 and (wrapped := unwrap(value)) is not None:
+            number = as_decimal(wrapped.text) if wrapped.sort == "number" else None
+            return _scalar(wrapped.text if number is None else number, place, self._context)
         members: list[tuple[str, int]] = []
         for key, item in value.items():
             below = place.name(key)
-            if below.rules and ("ignore" in below.rules or (item is None and "null_missing" in below.rules)):
+            if below.ignored or (item is None and "null_missing" in below.rules):
                 continue
             name = key
-            for alias in place.aliases:
+            for alias, _ in place.aliases:
                 if key in alias.names:
                     name = alias.names[0]
             if self._context.ids != "exact" and len(name) >= 24:
@@ -99,7 +102,7 @@ def _scalar(value: Any, place: Place, context: Context_) -> Hashable:
         return _text(value, place, context)
     if "number" in rules:
         return ("near",)
-    return ("decimal" if "number_string" in rules else "number", number(value))
+    return ("decimal" if "number_string" in rules else "number", value)
 
 
 def _text(value: str, place: Place, context: Context_) -> Hashable:
@@ -119,7 +122,7 @@ def _text(value: str, place: Place, context: Context_) -> Hashable:
             return ("near",) if "number" in rules else ("decimal", written)
     if ("date_format" in rules or "date_precision" in rules) and (at := instant(value)) is not None:
         digits = rules["date_precision"].digits if "date_precision" in rules else 9
-        spelled = () if "date_format" in rules else at.spelling
+        spelled = () if "date_format" in rules else at.style
         return ("date", at.second, at.nanoseconds // 10 ** (9 - digits), spelled)
     if "case" in rules:
         value = value.casefold()
@@ -140,13 +143,42 @@ def _believed(token: str, place: Place, context: Context_) -> str:
 
 
 def identity(value: Any, context: Context_) -> Hashable | None:
-    """The id that an object bears (`_id`, else `id`), in one spelling for both sides; None when it bears none."""
-    if type(value) is not dict:
+    """The id that an element is, wraps, or bears (`_id`, else `id`), in one spelling for both sides; None without one.
+
+    Under `inferred` an id that stands for itself says nothing yet, so only those that objects bear count.
+    """
+    if type(value) is dict:
+        for name in OWN_IDS:
+            own = value.get(name)
+            if type(own) is int:
+                return own
+            if (found := _id_of(own, context)) is not None:
+                return found
+    return _lone_id(value, context) if context.pairings is None else None
+
+
+def _id_of(own: Any, context: Context_) -> Hashable | None:
+    """The id that stands in an `_id`: any text, there."""
+    if type(own) is dict:
+        wrapped = unwrap(own)
+        own = wrapped.text if wrapped is not None and wrapped.sort == "id" else None
+    if type(own) is not str or not own:
         return None
-    for name in OWN_IDS:
-        own = value.get(name)
-        if type(own) is str and own:
-            return translate(own, context.table) if context.ids != "exact" else own
-        if type(own) is int:
-            return own
-    return None
+    return translate(own, context.table) if context.ids != "exact" else own
+
+
+def _lone_id(value: Any, context: Context_) -> Hashable | None:
+    if type(value) is str:
+        return _id_of(value, context) if context.ids != "exact" and whole(value) is not None else None
+    return _id_of(value, context) if type(value) is dict and len(value) == 1 else None
+
+
+def identities(elements: list[Any], context: Context_) -> list[Hashable] | None:
+    """The id of every element, when all have one and none has another's."""
+    found: list[Hashable] = []
+    for element in elements:
+        own = identity(element, context)
+        if own is None:
+            return None
+        found.append(own)
+    return found if len(set(found)) == len(found) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +18,22 @@ class Keyed:
     name: str
 
 
+class SortKey(NamedTuple):
+    """`names` lead to the field through nested objects."""
+
+    names: tuple[str, ...]
+    descending: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """Order is checked on the sort keys alone: elements with the same keys may stand in any order.
 
-    Each key is the names that lead to a field through nested objects. The direction is the primary's: whichever way it
-    sorts, the shadow has to sort the same way.
+    `nulls` says where elements without a value stand; None allows either end, as MongoDB and Postgres differ in it.
     """
 
-    keys: tuple[tuple[str, ...], ...]
+    keys: tuple[SortKey, ...]
+    nulls: Literal["first", "last"] | None = None
 
 
 OrderRule = Any_ | Keyed | Sorted

@@ -116,7 +116,7 @@ def render(keys: tuple[Key, ...] | list[Key]) -> str:
     for key in keys:
         if isinstance(key, int):
             parts.append(f"[{key}]")
-        elif _PLAIN_NAME.fullmatch(key):
+        elif key.isidentifier() if key.isascii() else _PLAIN_NAME.fullmatch(key):
             parts.append(f".{key}")
         else:
             parts.append(_quote(key))

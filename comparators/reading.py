@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from comparators.orders import Any_, Keyed, OrderRule, Sorted
+from comparators.orders import Any_, Keyed, OrderRule, Sorted, SortKey
 from comparators.paths import Path, PathError, compile_path
 
 IdMode = Literal["mapped", "inferred", "exact"]
@@ -162,7 +162,7 @@ def _read_orders(value: Any, out: Reading, today: date | None) -> None:
         path = _path(text, key, out)
         applies = True
         if isinstance(spec, Mapping):
-            applies = _notes(spec, {"key", "sorted_by", "any"}, key, out, today)
+            applies = _notes(spec, {"key", "sorted_by", "nulls", "any"}, key, out, today)
         rule = _order(spec, key, out)
         if path is not None and rule is not None and applies:
             out.orders.append((path, rule))
@@ -177,17 +177,23 @@ def _order(spec: Any, key: tuple[str | int, ...], out: Reading) -> OrderRule | N
             return Any_()
         case {"key": str(name)} if name and len(said) == 1:
             return Keyed(name)
-        case {"sorted_by": str() | list() as fields} if len(said) == 1:
-            paths = [_sort_key(field) for field in ([fields] if isinstance(fields, str) else fields)]
-            if paths and None not in paths:
-                return Sorted(tuple(path for path in paths if path is not None))
-    out.wrong(key, "must be 'any', {key: NAME} or {sorted_by: ['-field', 'field.inner']}")
+        case {"sorted_by": str() | list() as fields} if said.keys() <= {"sorted_by", "nulls"}:
+            nulls = said.get("nulls")
+            if nulls not in (None, "first", "last"):
+                out.wrong((*key, "nulls"), f"must be 'first' or 'last', not {nulls!r}")
+                return None
+            keys = [_sort_key(field) for field in ([fields] if isinstance(fields, str) else fields)]
+            if keys and None not in keys:
+                return Sorted(tuple(key for key in keys if key is not None), nulls)
+    out.wrong(key, "must be 'any', {key: NAME} or {sorted_by: ['-field', 'field.inner'], nulls: first or last}")
     return None
 
 
-def _sort_key(field: Any) -> tuple[str, ...] | None:
-    names = tuple(field.removeprefix("-").split(".")) if isinstance(field, str) else ()
-    return names if names and all(names) else None
+def _sort_key(field: Any) -> SortKey | None:
+    if not isinstance(field, str):
+        return None
+    names = tuple(field.removeprefix("-").split("."))
+    return SortKey(names, field.startswith("-")) if all(names) else None
 
 
 def _read_tolerances(value: Any, out: Reading, today: date | None) -> None:

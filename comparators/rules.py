@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
 from comparators.automaton import Automaton, Place
-from comparators.reading import IdMode, RuleProblem, Tolerance, read_block
+from comparators.paths import Path
+from comparators.reading import IdMode, Reading, RuleProblem, Tolerance, read_block
 
 __all__ = ["DEFAULT_HEADERS", "RuleProblem", "Rules", "RulesError", "Tolerance", "check_rules", "compile_rules"]
 
@@ -33,16 +34,16 @@ class RulesError(ValueError):
 class Rules:
     """The compiled rules of one route. `root` is the place of the whole body; `fingerprint` changes with any rule.
 
-    `expired` names the rules whose `until` has passed: they are not applied. `fuzzy`, `ignores` and `entities` say
-    whether there is any epsilon, ignored path or named entity.
+    `expired` names the rules whose `until` has passed: they are not applied. `fuzzy` and `entities` say whether there
+    is any epsilon or named entity, `names_ids` whether some path has an id for a name.
     """
 
     status: Literal["exact", "class"]
     headers: tuple[str, ...]
     ids: IdMode
     root: Place
+    names_ids: bool
     fuzzy: bool
-    ignores: bool
     entities: bool
     fingerprint: str
     expired: tuple[str, ...] = ()
@@ -63,26 +64,31 @@ def compile_rules(layers: Sequence[Mapping[str, Any]], *, today: date | None = N
         raise RulesError(problems)
     automaton = Automaton()
     for nearness, reading in enumerate(readings):
-        for path in reading.ignores:
-            automaton.add(path, nearness, "ignore", path.text)
-        for path, order in reading.orders:
-            automaton.add(path, nearness, "order", order)
-        for rule in reading.tolerances:
-            slot = f"alias:{','.join(rule.names)}" if rule.kind == "alias" else rule.kind
-            automaton.add(rule.path, nearness, slot, rule)
-        for path, entity in reading.entities:
-            automaton.add(path, nearness, "entity", entity)
+        for path, slot, rule in _entries(reading):
+            automaton.add(path, nearness, slot, rule)
     return Rules(
         status=_nearest([r.status for r in readings]) or "exact",
         headers=next((r.headers for r in reversed(readings) if r.headers is not None), DEFAULT_HEADERS),
         ids=_nearest([r.ids for r in readings]) or "mapped",
         root=automaton.start(),
+        names_ids=automaton.names_ids,
         fuzzy=any(rule.kind == "number" for r in readings for rule in r.tolerances),
-        ignores=any(r.ignores for r in readings),
         entities=any(r.entities for r in readings),
         fingerprint=_fingerprint(layers, [text for r in readings for text in r.expired]),
         expired=tuple(text for r in readings for text in r.expired),
     )
+
+
+def _entries(reading: Reading) -> Iterator[tuple[Path, str, Any]]:
+    """Every path of a block, the slot it speaks of, and what it says."""
+    for path in reading.ignores:
+        yield path, "ignore", path.text
+    for path, order in reading.orders:
+        yield path, "order", order
+    for rule in reading.tolerances:
+        yield rule.path, f"alias:{','.join(rule.names)}" if rule.kind == "alias" else rule.kind, rule
+    for path, entity in reading.entities:
+        yield path, "entity", entity
 
 
 def _nearest(values: list[Any]) -> Any:

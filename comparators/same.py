@@ -2,85 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
-from comparators.decode import LARGEST_EXACT
-from comparators.ids import TOKEN, IdPair
-from comparators.scalars import Context_, causes
+import msgspec
+
+Marks = tuple[bytes, ...] | None
+"""See `Place.marks`."""
+
+_canonical = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+
+_FEW = 8
 
 
-class Same:
-    """Answers for one comparison. Yes is certain under every rule but `ignore`; no only means: look closer.
+def same(left: Any, right: Any, marks: Marks = ()) -> bool:
+    """Whether two decoded values are the same to a JSON client, and no rule has to look into them all the same.
 
-    Answers about containers are remembered by identity, so both values must outlive this object, and asking again on
-    every level of a deep body stays linear.
+    Yes is certain; no only means: look closer. Python takes `True` for 1, so what it finds equal has to have the same
+    canonical text as well. `marks` are those of the place; they matter to objects and arrays alone.
     """
+    kind, other = type(left), type(right)
+    if kind is str or other is str:
+        return bool(left == right)
+    if kind is dict or kind is list:
+        return kind is other and bool(left == right) and one_text(left, right, marks)
+    if kind is int or kind is Decimal:
+        return (other is int or other is Decimal) and bool(left == right)
+    return left is right
 
-    def __init__(self, context: Context_, *, entities: bool) -> None:
-        # Under rules that name entities a joined pair may still be the wrong one; such ids are the walk's to judge.
-        self._with_ids = context.ids != "exact" and not entities
-        self._context = replace(context, pairings=None)
-        self._by_legacy = context.table.by_legacy if self._with_ids else {}
-        self._known: dict[tuple[int, int], bool] = {}
 
-    def __call__(self, left: Any, right: Any, room: int) -> bool:
-        """Whether the values are the same to a JSON client, ids aside. `room` bounds the depth looked at."""
-        kind = type(left)
-        if kind is not dict and kind is not list:
-            return self._scalars(left, right)
-        if type(right) is not kind or len(left) != len(right) or room <= 0:
-            return False
-        key = (id(left), id(right))
-        known = self._known.get(key)
-        if known is None:
-            compare = self._members if kind is dict else self._items
-            known = self._known[key] = compare(left, right, room - 1)
-        return known
+def unequal_indexes(left: list[Any], right: list[Any], marks: Marks) -> list[int]:
+    """The indexes at which two arrays of one length are not the `same`. `marks` are those of the arrays' place."""
+    places = range(len(left))
+    if marks is None:
+        return list(places)
+    if len(left) < _FEW:
+        return [index for index in places if not same(left[index], right[index], marks)]
+    unequal = [index for index in places if left[index] != right[index]]
+    if len(unequal) == len(left):
+        return unequal
+    if unequal:
+        out = set(unequal)
+        mine = [left[index] for index in places if index not in out]
+        theirs = [right[index] for index in places if index not in out]
+    else:
+        mine, theirs = left, right
+    # One text for all that Python finds equal is cheaper than one for each.
+    if one_text(mine, theirs, marks):
+        return unequal
+    return [index for index in places if not same(left[index], right[index], marks)]
 
-    def _members(self, left: Any, right: Any, room: int) -> bool:
-        by_legacy = self._by_legacy
-        for name, a in left.items():
-            if name not in right:
-                return False
-            b = right[name]
-            if a is b:
-                continue
-            kind = type(a)
-            if kind is str:
-                if a != b and not ((pairs := by_legacy.get(a)) and pairs[0].uuid == b) and not self._joined(a, b):
-                    return False
-            elif not (self(a, b, room) if kind is dict or kind is list else self._scalars(a, b)):
-                return False
-        return True
 
-    def _items(self, left: Any, right: Any, room: int) -> bool:
-        for a, b in zip(left, right, strict=True):
-            if a is b:
-                continue
-            if not self(a, b, room):
-                return False
-        return True
+def canonical(value: Any) -> bytes | None:
+    """JSON text that is the same for the same value, however its names are ordered; None for what has none.
 
-    def _scalars(self, left: Any, right: Any) -> bool:
-        kind = type(left)
-        if kind is str:
-            return bool(left == right) or self._joined(left, right)
-        if left is None or kind is bool or right is None or type(right) is bool:
-            return left is right
-        if left != right:
-            return False
-        return (kind is not float and type(right) is not float) or -LARGEST_EXACT < left < LARGEST_EXACT
+    Equal numbers in other spellings have other texts.
+    """
+    try:
+        return _canonical(value)
+    except (UnicodeEncodeError, RecursionError, OverflowError):
+        # A lone surrogate has no bytes.
+        return None
 
-    def _joined(self, left: str, right: Any) -> bool:
-        if not self._with_ids or type(right) is not str:
-            return False
-        pairs: tuple[IdPair, ...] | None = self._by_legacy.get(left)
-        if pairs is None and (token := TOKEN.search(left)) is not None:
-            # An id inside a text, such as a URL.
-            pairs = self._by_legacy.get(token[0])
-            if pairs and f"{left[: token.start()]}{pairs[0].uuid}{left[token.end() :]}" == right:
-                return True
-        elif pairs and pairs[0].uuid == right:
-            return True
-        return not causes(left, right, {}, self._context)
+
+def one_text(left: Any, right: Any, marks: Marks) -> bool:
+    """Whether both have the same canonical text, and none of `marks` in it."""
+    if marks is None:
+        return False
+    text = canonical(left)
+    return text is not None and text == canonical(right) and not (marks and _any_in(marks, text))
+
+
+def _any_in(marks: tuple[bytes, ...], text: bytes) -> bool:
+    return any(mark in text for mark in marks)

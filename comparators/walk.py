@@ -2,79 +2,57 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 from comparators.automaton import Place
-from comparators.elements import Elements
-from comparators.ids import TOKEN
+from comparators.elements import Arrangement, Elements
+from comparators.extended import extended_causes, id_text, rewrapped_causes, unwrap
 from comparators.members import has_id, joins
-from comparators.model import Comparison, Difference, Kind, Tolerated
-from comparators.normal import Forms, TooDeepError
-from comparators.paths import Key, pattern_of, render
-from comparators.same import Same
+from comparators.model import Kind
+from comparators.normal import TooDeepError
+from comparators.paths import Key
+from comparators.report import Report, UnequalError
+from comparators.same import Marks, one_text, same, unequal_indexes
 from comparators.scalars import Cause, Context_, causes
+from comparators.spelling import UUID_LENGTH
+from comparators.trials import Trials
 
 MAX_DEPTH = 200
 MAX_DIFFERENCES = 100
-MAX_EFFORT = 400_000
-"""How much one comparison spends on trying elements that no form joins against each other, in values looked at."""
 _MAX_NAMED = 100
+_ABSENT = object()
 
-_NULL_MISSING = Cause(Kind.NULL_MISSING)
+_NULL_MISSING = (Cause(Kind.NULL_MISSING),)
+_MISSING = (Cause(Kind.MISSING),)
+_ADDED = (Cause(Kind.ADDED),)
 _EMPTY = (Cause(Kind.EMPTY),)
 _TYPE = (Cause(Kind.TYPE_CHANGED),)
-
-
-class _UnequalError(Exception):
-    """A trial has met its first difference."""
-
-
-class _Effort:
-    """What one comparison may still spend on trials."""
-
-    def __init__(self) -> None:
-        self._left = MAX_EFFORT
-
-    def spend(self, amount: int = 10) -> bool:
-        self._left -= amount
-        return self._left >= 0
+_POPULATED = Cause(Kind.POPULATED)
 
 
 class Walk:
-    """One comparison of two values. Make it, call `run` once, read `result`."""
+    """One comparison of two values. Make it, call `run` once, ask the report for the result."""
 
-    def __init__(
-        self, context: Context_, same: Same, *, max_depth: int = MAX_DEPTH, max_differences: int = MAX_DIFFERENCES
-    ) -> None:
+    __slots__ = ("_context", "_elements", "_max_depth", "_path", "_report", "_trials", "_waiting")
+
+    def __init__(self, context: Context_, report: Report, max_depth: int = MAX_DEPTH) -> None:
         self._context = context
-        self._same = same
-        self._forms = Forms(context)
-        self._effort = _Effort()
-        self._elements = Elements(context, same, self._forms, self._equal, self._effort.spend)
-        self._trial = False
+        self._report = report
         self._max_depth = max_depth
-        self._max_differences = max_differences
         self._path: list[Key] = []
-        self._differences: list[Difference] = []
-        self._total = 0
-        self._used: Counter[tuple[str, tuple[Key, ...]]] = Counter()
+        # Most comparisons need neither.
+        self._trials: Trials | None = None
+        self._elements: Elements | None = None
         # Under `inferred` ids in names and in arrays without order are joined only by pairs that other values have
         # shown, so these wait until all else was seen.
         self._waiting: list[tuple[list[Key], Any, Any, Place]] | None = None if context.pairings is None else []
 
-    def result(self) -> Comparison:
-        """Differences in document order (at most `max_differences`, `total` has them all) and tolerances used."""
-        merged: Counter[tuple[str, str]] = Counter()
-        for (kind, keys), count in self._used.items():
-            merged[kind, pattern_of(render(keys))] += count
-        tolerated = tuple(Tolerated(kind, path, count) for (kind, path), count in sorted(merged.items()))
-        return Comparison(tuple(self._differences), tolerated, self._total)
-
     def run(self, left: Any, right: Any, place: Place) -> None:
-        """Compare two whole values. Raises TooDeepError, and InexactError when numbers need an exact parse."""
-        self.compare(left, right, place)
+        """Compare two whole values. Raises TooDeepError."""
+        if place.ignored:
+            self._report.tolerate(self._path, "ignore", place, "ignore")
+        else:
+            self._unequal(left, right, place)
         waiting, self._waiting = self._waiting or [], None
         for path, a, b, below in waiting:
             self._path = path
@@ -84,49 +62,81 @@ class Walk:
                 self._arrays(a, b, below)
         self._path = []
 
-    def compare(self, left: Any, right: Any, place: Place) -> None:
-        """Compare the values at the current path. Raises TooDeepError and InexactError."""
-        if place.rules and "ignore" in place.rules:
-            self._tolerate("ignore")
-            return
-        if self._trial and not self._effort.spend(1):
-            raise _UnequalError
-        room = self._max_depth - len(self._path)
+    def _compare(self, left: Any, right: Any, place: Place) -> None:
+        """Compare the values at the current path."""
+        if place.ignored:
+            self._report.tolerate(self._path, "ignore", place, "ignore")
+        elif place.concerns_equals or not self._same(left, right, place.marks):
+            self._unequal(left, right, place)
+
+    def _same(self, left: Any, right: Any, marks: Marks) -> bool:
+        return self._shared().same(left, right, marks) if self._report.trial else same(left, right, marks)
+
+    def _unequal(self, left: Any, right: Any, place: Place) -> None:
+        """Compare two values that are not plainly equal, or hold what has to be looked at although it is equal."""
+        if self._report.trial:
+            self._spend(1)
         kind, other = type(left), type(right)
-        if (not place.ignores_below or (kind is not dict and kind is not list)) and self._same(left, right, room):
-            return
         if kind is dict and other is dict:
-            if room <= 0:
-                raise TooDeepError
-            self._objects(left, right, place)
+            if not (len(left) == 1 or len(right) == 1) or not self._wrap_one_value(left, right, place):
+                self._objects(left, right, place)
         elif kind is list and other is list:
-            if room <= 0:
-                raise TooDeepError
             self._arrays(left, right, place)
-        elif kind is not other and _is_empty(left) and _is_empty(right):
-            self._report(_EMPTY, left, right, place)
         elif kind is dict or kind is list or other is dict or other is list:
-            self._report(self._populated(left, right, place) or _TYPE, left, right, place)
-        elif found := causes(left, right, place.rules, self._context):
-            self._report(found, left, right, place)
+            if _is_empty(left) and _is_empty(right):
+                self._name(_EMPTY, left, right, place)
+            else:
+                left, right = self._report.restored(self._path, left, right)
+                self._name(self._one_value_or_object(left, right, place), left, right, place)
+        else:
+            if (kind is str and len(left) >= UUID_LENGTH) or (other is str and len(right) >= UUID_LENGTH):
+                left, right = self._report.restored(self._path, left, right)
+            found = causes(left, right, place.rules, self._context)
+            if found:
+                empty = found[0].kind is Kind.TYPE_CHANGED and _is_empty(left) and _is_empty(right)
+                self._name(_EMPTY if empty else found, left, right, place)
 
     # --- objects ---
 
     def _objects(self, left: dict[str, Any], right: dict[str, Any], place: Place) -> None:
         path = self._path
+        if len(path) >= self._max_depth:
+            raise TooDeepError
         only_left: list[str] = []
+        unequal: list[str] = []
+        alike: list[str] = []
+        names, _, others = place.below()
+        theirs = right.get
+        careful = bool(names) or others.concerns_equals
         for key, value in left.items():
-            if key in right:
-                below, other = place.name(key), right[key]
-                if type(value) is str and value == other and "ignore" not in below.rules:
+            other = theirs(key, _ABSENT)
+            if not (careful and names.get(key, others).concerns_equals):
+                kind = type(value)
+                if kind is str:
+                    if value == other:
+                        continue
+                elif kind is dict or kind is list:
+                    if value == other:
+                        alike.append(key)
+                        continue
+                elif value is other or same(value, other):
                     continue
-                path.append(key)
-                self.compare(value, other, below)
-                path.pop()
-            else:
-                only_left.append(key)
-        if not only_left and len(left) == len(right):
-            return
+            (only_left if other is _ABSENT else unequal).append(key)
+        if alike and not one_text([left[key] for key in alike], [right[key] for key in alike], place.marks):
+            unequal += [key for key in alike if not same(left[key], right[key], names.get(key, others).marks)]
+            unequal.sort(key=list(left).index)
+        # Without marks nothing but what is unequal has come here.
+        look = self._compare if place.marks is None or place.marks else self._unequal
+        for key in unequal:
+            path.append(key)
+            look(left[key], right[key], names.get(key, others))
+            path.pop()
+        if only_left or len(left) != len(right):
+            self._members(left, right, only_left, place)
+
+    def _members(self, left: dict[str, Any], right: dict[str, Any], only_left: list[str], place: Place) -> None:
+        """Compare the members whose names one side alone has."""
+        path = self._path
         only_right = [key for key in right if key not in left]
         if self._waiting is not None and has_id(only_left) and has_id(only_right):
             self._waiting.append(
@@ -137,107 +147,135 @@ class Walk:
         for join in found:
             path.append(join.left)
             if join.why == "own_id":
-                self._differ(Kind.ALIAS, left[join.left], right[join.right])
-            else:
-                if join.why == "alias":
-                    self._tolerate("alias")
-                self.compare(left[join.left], right[join.right], place.name(join.left))
+                values = self._report.restored(path, left[join.left], right[join.right])
+                self._report.differ(path, Kind.ALIAS, *values)
+            elif join.why != "id":
+                self._report.tolerate(path, "alias", place, join.why)
+            self._compare(left[join.left], right[join.right], place.name(join.left))
             path.pop()
         joined_left, joined_right = {join.left for join in found}, {join.right for join in found}
         for key in only_left:
             if key not in joined_left:
-                self._lone(key, left[key], place.name(key), Kind.MISSING)
+                self._missing(key, left[key], place.name(key))
         for key in only_right:
             if key not in joined_right:
-                self._lone(key, right[key], place.name(key), Kind.ADDED)
+                self._added(key, right[key], place.name(key))
 
     # --- arrays ---
 
     def _arrays(self, left: list[Any], right: list[Any], place: Place) -> None:
         path = self._path
-        if self._waiting is not None and place.rules and "order" in place.rules:
+        if len(path) >= self._max_depth:
+            raise TooDeepError
+        if self._report.trial:
+            self._spend(len(left) + len(right))
+        if "order" not in place.rules and len(left) == len(right):
+            unequal = unequal_indexes(left, right, place.marks)
+            if all([_one_row(left[index], right[index]) for index in unequal]):  # noqa: C419 - a list is faster
+                # Rows that bear one id stand opposite each other, and only these have to be looked at.
+                _, indexes, others = place.below()
+                look = self._compare if place.marks is None or place.marks else self._unequal
+                for index in unequal:
+                    path.append(index)
+                    look(left[index], right[index], indexes.get(index, others))
+                    path.pop()
+                return
+        elif self._waiting is not None and "order" in place.rules:
             self._waiting.append((list(path), left, right, place))
             return
-        if self._trial and not self._effort.spend(len(left) + len(right)):
-            raise _UnequalError
-        arrangement = self._elements.arrange(left, right, place, self._max_depth - len(path) - 1)
-        pairing = arrangement.pairing
-        if self._trial and pairing.forced:
-            raise _UnequalError
+        if self._elements is None:
+            self._elements = Elements(self._context, self._shared(), within_trial=self._report.trial)
+        room = self._max_depth - len(path) - 1
+        self._arranged(left, right, place, self._elements.arrange(left, right, place, room, self._equal))
+
+    def _arranged(self, left: list[Any], right: list[Any], place: Place, arrangement: Arrangement) -> None:
+        path, pairing = self._path, arrangement.pairing
+        if self._report.trial and pairing.forced:
+            raise UnequalError
         if arrangement.reordered:
-            self._differ(Kind.ORDER_CHANGED, _names(left), _names(right))
+            self._report.differ(path, Kind.ORDER_CHANGED, *self._report.restored(path, _names(left), _names(right)))
         elif arrangement.forgiven is not None:
-            self._tolerate(arrangement.forgiven)
+            self._report.tolerate(path, arrangement.forgiven, place, "order")
+        if pairing.cut:
+            self._report.remark(
+                path,
+                "too many elements that nothing tells apart; some were paired as they stand, so the differences there "
+                "may name a wrong partner",
+            )
         for a, b in pairing.pairs:
             path.append(a)
-            self.compare(left[a], right[b], place.index(a))
+            self._compare(left[a], right[b], place.index(a))
             path.pop()
         for index in pairing.missing:
-            self._lone(index, left[index], place.index(index), Kind.MISSING)
+            self._missing(index, left[index], place.index(index))
         for index in pairing.added:
-            self._lone(index, right[index], place.index(index), Kind.ADDED)
+            self._added(index, right[index], place.index(index))
 
     def _equal(self, left: Any, right: Any, place: Place, room: int) -> bool:
         """Whether the walk would find nothing. A trial believes no new pairs and stops at the first difference."""
-        trial = Walk(replace(self._context, pairings=None), self._same, max_depth=room)
-        trial._trial, trial._effort = True, self._effort
-        if self._context.pairings is None:
-            trial._forms = self._forms
-        trial._elements = Elements(
-            trial._context, self._same, trial._forms, trial._equal, self._effort.spend, within_trial=True
-        )
+        trial = Walk(self._context._replace(pairings=None), self._report.as_trial(room), room)
+        trial._trials = self._shared()
         try:
             trial.run(left, right, place)
-        except _UnequalError:
+        except UnequalError:
             return False
         return True
 
+    def _shared(self) -> Trials:
+        self._trials = self._trials or Trials(self._context)
+        return self._trials
+
+    def _spend(self, amount: int) -> None:
+        if not self._shared().spend(amount):
+            raise UnequalError
+
     # --- outcomes ---
 
-    def _populated(self, left: Any, right: Any, place: Place) -> tuple[Cause, ...]:
-        """An id on one side, the object that bears it on the other."""
-        lone, whole = (left, right) if isinstance(right, dict) else (right, left)
-        if not isinstance(lone, str) or not isinstance(whole, dict):
-            return ()
-        own = whole.get("_id", whole.get("id"))
-        if not isinstance(own, str) or not TOKEN.fullmatch(lone) or not TOKEN.fullmatch(own):
-            return ()
-        a, b = (lone, own) if lone is left else (own, lone)
-        return (Cause(Kind.POPULATED), *causes(a, b, place.rules, self._context))
+    def _wrap_one_value(self, left: dict[str, Any], right: dict[str, Any], place: Place) -> bool:
+        """Whether the objects stand for one value in two ways, or wrap ids that a rule judges; causes are named."""
+        a, b = unwrap(left), unwrap(right)
+        if a is None and b is None:
+            return False
+        left, right = self._report.restored(self._path, left, right)
+        if a is None or b is None:
+            found = _populated(left, right, place, self._context)
+        else:
+            found = rewrapped_causes(left, right, place.rules, self._context)
+        if found is not None:
+            self._name(found, left, right, place)
+        return found is not None
 
-    def _lone(self, key: Key, value: Any, place: Place, kind: Kind) -> None:
+    def _one_value_or_object(self, left: Any, right: Any, place: Place) -> tuple[Cause, ...]:
+        """Causes when one side has a container where the other has something else."""
+        found = extended_causes(left, right, place.rules, self._context)
+        return found or _populated(left, right, place, self._context) or _TYPE
+
+    def _missing(self, key: Key, value: Any, place: Place) -> None:
+        null = value is None and type(key) is str
+        self._lone(key, _NULL_MISSING if null else _MISSING, value, None, place)
+
+    def _added(self, key: Key, value: Any, place: Place) -> None:
+        null = value is None and type(key) is str
+        self._lone(key, _NULL_MISSING if null else _ADDED, None, value, place)
+
+    def _lone(self, key: Key, found: tuple[Cause, ...], left: Any, right: Any, place: Place) -> None:
         """Something that one side alone has."""
         self._path.append(key)
-        if "ignore" in place.rules:
-            self._tolerate("ignore")
+        if place.ignored:
+            self._report.tolerate(self._path, "ignore", place, "ignore")
         else:
-            null = value is None and isinstance(key, str)
-            left, right = (value, None) if kind is Kind.MISSING else (None, value)
-            self._report((_NULL_MISSING if null else Cause(kind),), left, right, place)
+            if not self._report.full:
+                left, right = self._report.restored(self._path, left, right)
+            self._name(found, left, right, place)
         self._path.pop()
 
-    def _report(self, found: tuple[Cause, ...], left: Any, right: Any, place: Place) -> None:
+    def _name(self, found: tuple[Cause, ...], left: Any, right: Any, place: Place) -> None:
         """Name every cause that no rule forgives: a tolerance of one of two causes does not hide the other."""
         for cause in found:
             if cause.tolerance in place.rules:
-                self._tolerate(cause.tolerance)
+                self._report.tolerate(self._path, cause.tolerance, place, cause.tolerance)
             else:
-                self._differ(cause.kind, left, right)
-
-    def _differ(self, kind: Kind, left: Any, right: Any) -> None:
-        if self._trial:
-            raise _UnequalError
-        self._total += 1
-        if len(self._differences) < self._max_differences:
-            # What is shown has not all been walked, and must not be deeper than what is.
-            for value in (left, right):
-                if _is_container(value) and _deeper_than(value, self._max_depth - len(self._path)):
-                    raise TooDeepError
-            self._differences.append(Difference(render(self._path), kind, left, right))
-
-    def _tolerate(self, kind: str) -> None:
-        if not self._trial:
-            self._used[kind, tuple(0 if isinstance(key, int) else key for key in self._path)] += 1
+                self._report.differ(self._path, cause.kind, left, right)
 
 
 def _is_empty(value: Any) -> bool:
@@ -248,17 +286,21 @@ def _is_container(value: Any) -> bool:
     return type(value) is dict or type(value) is list
 
 
-def _deeper_than(value: Any, room: int) -> bool:
-    level = [value]
-    while level and room >= 0:
-        room -= 1
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if _is_container(inner)
-        ]
-    return bool(level)
+def _populated(left: Any, right: Any, place: Place, context: Context_) -> tuple[Cause, ...] | None:
+    """Causes when one side has an id and the other the object that bears it."""
+    for lone, whole_object in ((left, right), (right, left)):
+        if type(whole_object) is not dict:
+            continue
+        mine, own = id_text(lone), id_text(whole_object.get("_id", whole_object.get("id")))
+        if mine is not None and own is not None:
+            sides = (mine, own) if lone is left else (own, mine)
+            return (_POPULATED, *causes(*sides, place.rules, context))
+    return None
+
+
+def _one_row(left: Any, right: Any) -> bool:
+    """Whether two objects bear one id."""
+    return type(left) is dict and type(right) is dict and "_id" in left and left["_id"] == right.get("_id")
 
 
 def _names(elements: list[Any]) -> list[Any]:

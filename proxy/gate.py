@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from proxy.bound import comparisons_needed, upper_bound
 from proxy.model import COMPARISONS, FAILURES, SKIPS, Verdict
+from proxy.notes import Note, notes_of
 
 State = Literal["open", "closed", "unknown"]
 NAMED = 10
@@ -41,7 +42,9 @@ class GateEvidence:
     the configuration gives the domain, `route_comparisons` how often each was compared.
     `rollback_text` is None when the file could not be read. `recording` is None while everything observed
     is being written, otherwise why it is not. `live` is False where nobody could ask: the decision is made from
-    the ledger's file alone, beside the process that writes it.
+    the ledger's file alone, beside the process that writes it. `tolerated` counts what was forgiven by kind and
+    rule; `expired` and `expiring` name the rules that no longer apply on the day of `at`, and those that will not
+    `warn_days` later.
     """
 
     at: datetime
@@ -55,6 +58,10 @@ class GateEvidence:
     rollback_text: str | None = None
     recording: str | None = None
     live: bool = True
+    tolerated: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    expired: tuple[str, ...] = ()
+    expiring: tuple[str, ...] = ()
+    warn_days: int = 0
 
     def total(self, kinds: Iterable[Verdict]) -> int:
         return sum(self.verdicts.get(verdict, 0) for verdict in kinds)
@@ -76,7 +83,8 @@ class GateResult:
     """A decision with all its figures. `reasons` are the texts of the conditions that do not hold.
 
     `diff_rate` and `upper_bound` are None while nothing was compared. `rollback_digest` is the SHA-256 of the
-    plan's text in UTF-8, in hex.
+    plan's text in UTF-8, in hex. `notes` do not decide: an expired rule, say, makes the comparison stricter, so
+    that it takes nothing from a zero.
     """
 
     domain: str
@@ -89,6 +97,7 @@ class GateResult:
     flags_to_change: tuple[str, ...]
     rollback_plan: str | None
     rollback_digest: str | None
+    notes: tuple[Note, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "decided_at": self.decided_at.isoformat()}
@@ -130,6 +139,7 @@ def decide(domain: str, gate: Limits, evidence: GateEvidence) -> GateResult:
         flags_to_change=tuple(f"{flag}={value}" for flag, value in evidence.flags.items()),
         rollback_plan=evidence.rollback_path,
         rollback_digest=None if plan is None else sha256(plan.encode()).hexdigest(),
+        notes=notes_of(evidence.tolerated, evidence.expired, evidence.expiring, evidence.warn_days),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from proxy.ledger import (
 )
 from proxy.model import Stage, Trace
 from proxy.settings import Settings
+from proxy.settings.until import WARN_DAYS, DatedRule, dated_rules
 
 PLAN_BYTES = 1024 * 1024
 
@@ -43,12 +44,17 @@ class Evidence:
         self.ledger = ledger
         self._now = now
         self._open: dict[tuple[str, ...], float] = {}
+        self._dated: tuple[date, tuple[DatedRule, ...]] | None = None
 
     async def domains(self) -> dict[str, Any]:
         """The domains object: every configured domain in the order of the configuration."""
+        return {"domains": [row for row, _ in await self.overview()]}
+
+    async def overview(self) -> list[tuple[dict[str, Any], GateResult]]:
+        """Each domain's entry of the domains object, with the gate's decision that it tells of."""
         counts = await self._counts()
         results = await self._decide(list(self.settings.domains), counts)
-        return {"domains": [self._summary(counts[result.domain], result) for result in results]}
+        return [(self._summary(counts[result.domain], result), result) for result in results]
 
     async def domain(self, name: str) -> dict[str, Any]:
         """One domain with its routes, tolerances and the gate's conditions. Raises UnknownNameError."""
@@ -86,6 +92,13 @@ class Evidence:
             raise UnknownNameError(f"no trace has the id {trace[:100]!r}; it may have made room for newer ones")
         return found
 
+    def dated_rules(self) -> tuple[DatedRule, ...]:
+        """The rules that have expired by today (UTC), and those that soon will. Looked up once a day."""
+        today = self._now().astimezone(UTC).date()
+        if self._dated is None or self._dated[0] != today:
+            self._dated = today, dated_rules(self.settings, today)
+        return self._dated[1]
+
     def check_names(self, names: Sequence[str]) -> None:
         """Raise UnknownNameError for the first name that is no configured domain, with the nearest that is."""
         for name in names:
@@ -106,13 +119,14 @@ class Evidence:
         live = isinstance(self.ledger, Ledger)
         if isinstance(self.ledger, Ledger) and not self.ledger.recording.ok:
             why_not = self.ledger.recording.reason or "unknown reason"
-        at = self._now()
+        at, dated = self._now(), self.dated_rules()
         results = []
         for name in names:
             domain = self.settings.domains[name]
             text = None
             if domain.rollback_plan is not None:
                 text = await asyncio.to_thread(read_plan, domain.rollback_plan)
+            rules = [rule for rule in dated if rule.concerns(name)]
             evidence = gate_evidence(
                 counts[name],
                 at=at,
@@ -123,6 +137,9 @@ class Evidence:
                 rollback_text=text,
                 recording=why_not,
                 live=live,
+                expired=tuple(rule.text for rule in rules if rule.expired),
+                expiring=tuple(rule.text for rule in rules if not rule.expired),
+                warn_days=WARN_DAYS,
             )
             result = decide(name, self.settings.gate_of(name), evidence)
             self._open[(name,)] = float(result.state == "open")

@@ -6,12 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from proxy.gate import GateResult
-from proxy.ledger.records import DomainCounts, Finding, RouteCounts, TraceSummary
+from proxy.ledger.records import DomainCounts, Finding, RouteCounts, ToleratedCount, TraceSummary
 from proxy.model import Trace
+from proxy.notes import IGNORE
 
 
 def domain_details(counts: DomainCounts, gate: GateResult) -> dict[str, Any]:
-    """What `domains/{name}` tells beside the entry of the domains object."""
+    """What `domains/{name}` tells beside the entry of the domains object.
+
+    What rules ignore was not compared, so it stands apart from what was compared and forgiven.
+    """
     return {
         "under_way": counts.under_way,
         "first_at": _time(counts.first_at),
@@ -19,11 +23,14 @@ def domain_details(counts: DomainCounts, gate: GateResult) -> dict[str, Any]:
         "entities_full": counts.entities_full,
         "findings_overflow": counts.findings_overflow,
         "routes": [_route_json(route) for route in counts.routes.values()],
-        "tolerated": [
-            {"route": one.route, "kind": one.kind, "path": one.path, "count": one.count} for one in counts.tolerated
-        ],
-        "conditions": gate.as_json()["conditions"],
+        "tolerated": [_tolerated_json(one) for one in counts.tolerated if one.kind != IGNORE],
+        "not_verified": [_tolerated_json(one) for one in counts.tolerated if one.kind == IGNORE],
+        **{key: gate.as_json()[key] for key in ("conditions", "notes")},
     }
+
+
+def _tolerated_json(one: ToleratedCount) -> dict[str, Any]:
+    return {"route": one.route, "kind": one.kind, "path": one.path, "rule": one.rule, "count": one.count}
 
 
 def _route_json(route: RouteCounts) -> dict[str, Any]:

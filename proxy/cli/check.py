@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def check(*, config: Path | None, as_json: bool) -> None:
     try:
         settings = settings_of(config)
         found = [Line("configuration", str(path), True, f"{len(settings.domains)} domains")]
-        found += asyncio.run(inspect(settings))
+        found += asyncio.run(inspect(settings, datetime.now(UTC).date()))
     except SettingsError as error:
         found = [Line("configuration", str(path), False, problem, "correct the file") for problem in error.problems]
     well = all(line.ok for line in found)

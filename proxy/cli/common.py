@@ -120,7 +120,7 @@ def pretty(body: str | None) -> str:
     """A body for people: indented where it is JSON, as it is where not."""
     if body is None:
         return "(no body kept)"
-    value = decode(body.encode(errors="surrogatepass"), exact=True)
+    value = decode(body.encode(errors="surrogatepass"))
     return body if isinstance(value, Unparseable) else dumps(value, indent=2)
 
 

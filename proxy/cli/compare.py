@@ -14,12 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from comparators.explain import explain
+from comparators.explain import MAX_EXPLAINED, explain, text_of
 from comparators.ids import IdPair, IdTable
 from comparators.model import Comparison
 from comparators.rules import RulesError, compile_rules
+from comparators.shown import one_line, path_line
+from comparators.suggest import Suggestions, as_yaml, suggest
 from proxy.cli.batch import Batch, compared, lines, outcome, printed
-from proxy.cli.common import compact, console, json_option, print_json, printable, table
+from proxy.cli.common import console, json_option, print_json, printable, table
 from proxy.cli.root import Failure
 from proxy.errors import ShadowreadError
 
@@ -44,7 +46,9 @@ BODY_BYTES = 512 * 1024 * 1024
 @click.command(epilog=EPILOG)
 @click.argument("primary", required=False, type=click.Path(path_type=Path))
 @click.argument("shadow", required=False, type=click.Path(path_type=Path))
-@click.option("--batch", metavar="FILE", help="JSON lines in, JSON lines out, in order; - reads standard input.")
+@click.option(
+    "--batch", metavar="FILE", help="JSON lines in, JSON lines out, in order; - reads standard input."
+)
 @click.option(
     "--rules",
     "rules_file",
@@ -52,7 +56,9 @@ BODY_BYTES = 512 * 1024 * 1024
     metavar="F",
     help="A file with a compare: block.",
 )
-@click.option("--ids", "ids_file", type=click.Path(path_type=Path), metavar="F", help="A JSON list of joined ids.")
+@click.option(
+    "--ids", "ids_file", type=click.Path(path_type=Path), metavar="F", help="A JSON list of joined ids."
+)
 @json_option
 def compare(
     *,
@@ -73,8 +79,8 @@ def compare(
         if batch is not None:
             sys.exit(_compare_lines(batch, Batch(block, pairs)))
         assert primary is not None and shadow is not None  # noqa: S101, PT018 - checked above
-        bodies = _read(primary), _read(shadow)
-        result = compared(*bodies, compile_rules([block]), IdTable.of(pairs))
+        bodies, ids = (_read(primary), _read(shadow)), IdTable.of(pairs)
+        result = compared(*bodies, compile_rules([block]), ids)
     except (ShadowreadError, RulesError) as error:
         if as_json:
             print_json({"verdict": "error", "error": str(error)})
@@ -83,7 +89,7 @@ def compare(
     if as_json:
         print_json(outcome(result))
     else:
-        _show(console(), result)
+        _show(console(), result, ids, suggest(*bodies, [block], ids, result))
     sys.exit(0 if result.equal else 1)
 
 
@@ -114,7 +120,7 @@ def _read(path: Path) -> bytes:
     return body
 
 
-def _show(out: Console, result: Comparison) -> None:
+def _show(out: Console, result: Comparison, ids: IdTable, suggested: Suggestions) -> None:
     if result.equal:
         out.print(Text("match", style="green"))
     else:
@@ -122,21 +128,38 @@ def _show(out: Console, result: Comparison) -> None:
         out.print(Text(f"{total} difference{'' if total == 1 else 's'}", style="bold red"))
         rows = [
             [
-                one.path,
+                path_line(one.path),
                 one.kind.value,
-                "(absent)" if one.kind == "added" else compact(one.primary),
-                "(absent)" if one.kind == "missing" else compact(one.shadow),
+                "(absent)" if one.kind == "added" else one_line(one.primary),
+                "(absent)" if one.kind == "missing" else one_line(one.shadow),
             ]
             for one in result.differences
         ]
         out.print(table(("path", "kind", "primary", "shadow"), rows))
-        for one in result.differences[:20]:
-            if isinstance(one.primary, dict | list) and isinstance(one.shadow, dict | list):
-                text = explain(one.primary, one.shadow)
-                out.print(Text(printable(f"in {one.path}:\n{text}")), soft_wrap=True)
+        _explain(out, result, ids, suggested)
     if result.tolerated:
         rows = [[one.kind, one.path, str(one.count)] for one in result.tolerated]
         out.print(table(("tolerated", "path", "times"), rows, right=("times",)))
+
+
+def _explain(out: Console, result: Comparison, ids: IdTable, suggested: Suggestions) -> None:
+    def line(text: str, style: str = "") -> None:
+        # Never broken by us: rules are copied from here.
+        out.print(Text(printable(text), style=style), soft_wrap=True)
+
+    explained = [explain(one, ids, suggested.rules) for one in result.differences[:MAX_EXPLAINED]]
+    for text in (*(f"({remark})" for remark in result.remarks), *text_of(explained, result.total)):
+        line(text)
+    if suggested.rules:
+        line("")
+        stay = f"with all of them {suggested.left} of {result.total} would stay"
+        line(
+            f"rules that forgive these, each tried on this pair; {stay}. Keep those you can answer for:",
+            "bold",
+        )
+        line(as_yaml(suggested.rules))
+    for note in suggested.left_out:
+        line(f"({note})")
 
 
 def _compare_lines(name: str, batch: Batch) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -81,7 +82,12 @@ def _show(out: Console, result: GateResult) -> None:
     heading.append(result.state, style=STYLES[result.state])
     out.print(heading)
     signs = {True: Text("holds", "green"), False: Text("fails", "red"), None: Text("unknown", "yellow")}
-    rows = [[one.name, signs[one.ok], one.text] for one in result.conditions]
+    notes = [[note.name, Text("note", "yellow"), note.text] for note in result.notes]
+    rows: list[list[Any]] = []
+    for one in result.conditions:
+        rows.append([one.name, signs[one.ok], one.text])
+        if one.name == "diffs":  # beside the zero that they qualify
+            rows += notes
     out.print(table(("condition", "", "figures"), rows))
     if result.state == "open":
         flags = ", ".join(result.flags_to_change) or "none is written in the configuration"

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,9 +16,10 @@ from proxy.admin.checks import reaches
 from proxy.admin.evidence import read_plan
 from proxy.errors import LedgerError
 from proxy.identity import Identity
-from proxy.ledger import LedgerReader
+from proxy.ledger import LedgerReader, OutdatedLedgerError
 from proxy.ledger.database import path_of
 from proxy.settings import Settings
+from proxy.settings.until import WARN_DAYS, dated_rules
 
 REACH_SECONDS = 5.0
 BUSY_SECONDS = 5.0
@@ -37,8 +39,11 @@ class Line:
         return asdict(self)
 
 
-async def inspect(settings: Settings) -> list[Line]:
-    """Every check, in the order of the configuration. Takes as long as the slowest server needs to refuse."""
+async def inspect(settings: Settings, today: date) -> list[Line]:
+    """Every check, in the order of the configuration. Takes as long as the slowest server needs to refuse.
+
+    `today` decides which rules of the comparison have expired.
+    """
     found = await asyncio.gather(
         _side("primary", settings.primary.url),
         _shadow(settings),
@@ -46,7 +51,16 @@ async def inspect(settings: Settings) -> list[Line]:
         _ledger(settings),
         asyncio.to_thread(_plans, settings),
     )
-    return [line for lines in found for line in lines]
+    return [line for lines in (*found, _rules(settings, today)) for line in lines]
+
+
+def _rules(settings: Settings, today: date) -> list[Line]:
+    """Those whose date is past or near. None of them is a problem: without them the comparison is stricter."""
+    gone, soon = "expired, no longer applied", f"expires within {WARN_DAYS} days"
+    advice = "remove it, or give it a later until"
+    return [
+        Line("rule", rule.text, True, gone if rule.expired else soon, advice) for rule in dated_rules(settings, today)
+    ]
 
 
 async def _side(name: str, url: str) -> list[Line]:
@@ -95,11 +109,17 @@ async def _ledger(settings: Settings) -> list[Line]:
             if not os.access(path.parent, os.W_OK | os.X_OK):
                 raise LedgerError(f"the folder {path.parent} cannot be written")
             return [Line("ledger", where, True, f"{path} will be made by serve")]
-        reader = await LedgerReader.open(where)
-        await reader.close()
+        outdated = ""
+        try:
+            reader = await LedgerReader.open(where)
+            await reader.close()
+        except OutdatedLedgerError as error:
+            outdated = str(error)
         await asyncio.to_thread(_take_write_lock, path)
     except LedgerError as error:
         return [Line("ledger", where, False, str(error), "correct ledger.url, or give this account the right")]
+    if outdated:
+        return [Line("ledger", where, True, outdated, "serve brings it up to date; until then no command can read it")]
     return [Line("ledger", where, True, f"{path} can be read and written")]
 
 

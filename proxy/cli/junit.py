@@ -28,6 +28,8 @@ def junit(results: Sequence[GateResult]) -> bytes:
                 SubElement(case, "failure", message=_clean(condition.text))
             else:
                 SubElement(case, "system-out").text = _clean(condition.text)
+        if result.notes:
+            SubElement(suite, "system-out").text = _clean("\n".join(note.text for note in result.notes))
     document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return document
 

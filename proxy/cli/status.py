@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from proxy.cli.common import (
     settings_of,
     table,
 )
+from proxy.gate import GateResult
 from proxy.model import FAILURES, SKIPS
 from proxy.settings import Settings
+from proxy.settings.until import DatedRule
 
 EPILOG = """\b
 Examples:
@@ -45,23 +48,39 @@ WIDE_COLUMNS = 150
 @json_option
 def status(*, config: Path | None, as_json: bool) -> None:
     """Show every domain: what was compared, what differed, whether its gate is open."""
-    content = asyncio.run(_domains(settings_of(config)))
+    rows, dated = asyncio.run(_overview(settings_of(config)))
+    domains = [domain for domain, _ in rows]
     if as_json:
-        print_json(content)
+        print_json({"domains": domains})
         return
     out = console()
     columns = WIDE if out.width >= WIDE_COLUMNS else NARROW
-    cells = [_cells(domain) for domain in content["domains"]]
-    rows = [[row[column] for column in columns] for row in cells]
-    out.print(table(columns, rows, right=[column for column in columns if column not in TEXTS]))
-    for domain in content["domains"]:
+    cells = [_cells(domain) for domain in domains]
+    figures = [[row[column] for column in columns] for row in cells]
+    out.print(table(columns, figures, right=[column for column in columns if column not in TEXTS]))
+    for line in (*_not_verified([gate for _, gate in rows]), *_dated(dated)):
+        out.print(Text(printable(line)), soft_wrap=True)
+    for domain in domains:
         if domain["reasons"]:
             out.print(Text(printable(f"{domain['name']}: {_reasons(domain)}")), soft_wrap=True)
 
 
-async def _domains(settings: Settings) -> dict[str, Any]:
+async def _overview(settings: Settings) -> tuple[list[tuple[dict[str, Any], GateResult]], Sequence[DatedRule]]:
     async with evidence_of(settings) as evidence:
-        return await evidence.domains()
+        return await evidence.overview(), evidence.dated_rules()
+
+
+def _not_verified(gates: Sequence[GateResult]) -> Iterator[str]:
+    """One line beside the zeros for what no zero speaks of."""
+    ignored = [(gate.domain, note.figure) for gate in gates for note in gate.notes if note.name == "not_verified"]
+    if ignored:
+        told = ", ".join(f"{domain} {count:,}" for domain, count in ignored)
+        yield f"not verified, since rules ignore it (values): {told}; `shadowread gate DOMAIN` names the rules"
+
+
+def _dated(rules: Sequence[DatedRule]) -> Iterator[str]:
+    for rule in rules:
+        yield f"rule {'expired, no longer applied' if rule.expired else 'expires soon'}: {rule.text}"
 
 
 def _cells(domain: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from comparators.explain import explain
+from comparators.explain import MAX_EXPLAINED, explain, text_of
 from comparators.model import Difference
+from comparators.shown import one_line, path_line
 from proxy.admin.shapes import trace_json
 from proxy.cli.common import (
-    compact,
     config_option,
     console,
     evidence_of,
@@ -33,8 +33,6 @@ Examples:
   shadowread trace 0197b2c4d5e6a1b2c3d4e5f6 --json | jq .differences
   shadowread findings users --json | jq -r '.findings[0].first_trace' | xargs shadowread trace
 """
-EXPLAINED = 20
-"""Differences between larger values that are explained in words."""
 
 
 @click.command(epilog=EPILOG)
@@ -76,9 +74,8 @@ def _show(out: Console, found: Trace) -> None:
     rows = [_difference(one) for one in found.differences]
     if rows:
         out.print(table(("path", "kind", "primary", "shadow"), rows))
-    for one in [one for one in found.differences if _is_large(one)][:EXPLAINED]:
-        if text := explain(one.primary, one.shadow):
-            line(f"in {one.path}:", "bold")
+        # The id map is not at hand here, and the rules may be others by now: what is told comes from the values alone.
+        for text in text_of([explain(one) for one in found.differences[:MAX_EXPLAINED]], total):
             line(text)
 
 
@@ -97,10 +94,6 @@ def _facts(found: Trace) -> list[list[object]]:
 
 
 def _difference(one: Difference) -> list[object]:
-    primary = "(absent)" if one.kind == "added" else compact(one.primary)
-    shadow = "(absent)" if one.kind == "missing" else compact(one.shadow)
-    return [one.path, one.kind.value, primary, shadow]
-
-
-def _is_large(one: Difference) -> bool:
-    return isinstance(one.primary, dict | list) and isinstance(one.shadow, dict | list)
+    primary = "(absent)" if one.kind == "added" else one_line(one.primary)
+    shadow = "(absent)" if one.kind == "missing" else one_line(one.shadow)
+    return [path_line(one.path), one.kind.value, primary, shadow]

@@ -7,7 +7,7 @@ ended. A process that dies leaves its journal behind, from which the next one co
 from __future__ import annotations
 
 from proxy.ledger.ledger import Ledger
-from proxy.ledger.reader import LedgerReader
+from proxy.ledger.reader import LedgerReader, OutdatedLedgerError
 from proxy.ledger.records import (
     ENTITY_LIMIT,
     Decision,
@@ -30,6 +30,7 @@ __all__ = [
     "Ledger",
     "LedgerReader",
     "MinuteCount",
+    "OutdatedLedgerError",
     "Recording",
     "RouteCounts",
     "Ticket",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 from comparators.encode import dumps
 from comparators.model import Tolerated
@@ -19,11 +19,15 @@ QUEUE_BYTES = 64 * 1024 * 1024
 SAMPLE_CHARACTERS = 2_000
 TOLERATED_PLACES = 10_000
 OTHER_PLACES = "(other places)"
-"""Where tolerances are counted past `TOLERATED_PLACES` different ones."""
+"""Where tolerances are counted past `TOLERATED_PLACES` different ones: by their rule until there are twice as many."""
 PATH_CHARACTERS = 500
+RULE_CHARACTERS = 500
 LINKS = 50
 """How many findings one trace is listed under."""
 TRACE_OVERHEAD = 2_000
+
+Place: TypeAlias = tuple[str, str, str, str, str]
+"""Where something was tolerated: domain, route, kind, path, rule."""
 
 
 def finding_id(domain: str, route: str, path: str, kind: str) -> str:
@@ -40,6 +44,16 @@ def sample_of(value: Any) -> str:
 def clean(text: str) -> str:
     """`text` without lone surrogates, which JSON may bear and a database may not."""
     return text.encode(errors="replace").decode()
+
+
+def place_for(place: Place, known: set[Place]) -> Place:
+    """`place`, or what it is counted under when there are too many; it is one of the `known` from then on."""
+    if place not in known and len(known) >= TOLERATED_PLACES:
+        place = (*place[:3], OTHER_PLACES, place[4])
+        if place not in known and len(known) >= 2 * TOLERATED_PLACES:
+            place = (*place[:4], "")
+    known.add(place)
+    return place
 
 
 @dataclass(slots=True)
@@ -69,7 +83,7 @@ class DetailsBatch:
     overflow: dict[str, int] = field(default_factory=dict)
     traces: tuple[Trace, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
-    tolerated: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    tolerated: dict[Place, int] = field(default_factory=dict)
     entities: dict[str, frozenset[bytes]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -119,11 +133,11 @@ class Details:
         self._max_findings = max_findings
         self.traces = TraceQueue()
         self.known: set[str] = set()
-        self.places: set[tuple[str, str, str, str]] = set()
+        self.places: set[Place] = set()
         self._findings: dict[str, FindingDelta] = {}
         self._overflow: Counter[str] = Counter()
         self._links: list[tuple[str, str]] = []
-        self._tolerated: Counter[tuple[str, str, str, str]] = Counter()
+        self._tolerated: Counter[Place] = Counter()
         self._entities: dict[str, set[str]] = {}
         self._seen: dict[str, set[str]] = {}
 
@@ -208,13 +222,8 @@ class Details:
             self._links = list(self._links_to(self.traces.peek()))
 
     def _tolerate(self, domain: str, route: str, tolerated: Tolerated) -> None:
-        key = (domain, route, tolerated.kind, clean(tolerated.path[:PATH_CHARACTERS]))
-        if key not in self.places:
-            if len(self.places) >= TOLERATED_PLACES:
-                key = (domain, route, tolerated.kind, OTHER_PLACES)
-            else:
-                self.places.add(key)
-        self._tolerated[key] += tolerated.count
+        path, rule = clean(tolerated.path[:PATH_CHARACTERS]), clean(tolerated.rule[:RULE_CHARACTERS])
+        self._tolerated[place_for((domain, route, tolerated.kind, path, rule), self.places)] += tolerated.count
 
     def _entity(self, domain: str, entity: str) -> None:
         seen = self._seen.setdefault(domain, set())

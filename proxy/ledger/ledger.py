@@ -291,7 +291,8 @@ class Ledger(LedgerReader):
             if lost := await recover(writer, self.path, ledger, self._run, now):
                 log.warning("%d exchanges were under way when a process died; counted as lost", lost)
             async with engine.connect() as connection:
-                findings, places = await query.known(connection)
+                findings = await query.known_findings(connection)
+                places = await query.known_places(connection)
                 async with self._commit:
                     self._stored = await query.totals(connection, self._run)
         except BaseException:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comparators.model import Kind
 from proxy.ledger import schema
+from proxy.ledger.details import Place
 from proxy.ledger.moments import MINUTE, from_us, to_us
 from proxy.ledger.records import Decision, Finding, MinuteCount, TraceSummary
 from proxy.ledger.totals import Totals
@@ -33,7 +34,7 @@ async def totals(connection: AsyncConnection, own: str | None) -> Totals:
             Verdict(row.verdict), row.n, row.first_minute, row.last_minute, row.last_at
         )
     for row in await connection.execute(select(schema.tolerated)):
-        found.tolerated[row.domain, row.route, row.kind, row.path] = row.n
+        found.tolerated[row.domain, row.route, row.kind, row.path, row.rule] = row.n
     for row in await connection.execute(select(schema.overflow)):
         found.overflow[row.domain] = row.differences
     for row in await connection.execute(select(schema.entity_counts)):
@@ -49,12 +50,16 @@ async def findings(connection: AsyncConnection, domain: str | None) -> list[Find
     return [_finding(row) for row in await connection.execute(statement)]
 
 
-async def known(connection: AsyncConnection) -> tuple[set[str], set[tuple[str, str, str, str]]]:
-    """The ids of all findings, and the places of all tolerances."""
-    ids = await connection.scalars(select(schema.findings.c.id))
+async def known_findings(connection: AsyncConnection) -> set[str]:
+    """The ids of all findings."""
+    return set(await connection.scalars(select(schema.findings.c.id)))
+
+
+async def known_places(connection: AsyncConnection) -> set[Place]:
+    """The places of all tolerances."""
     table = schema.tolerated
-    places = await connection.execute(select(table.c.domain, table.c.route, table.c.kind, table.c.path))
-    return set(ids), {(row.domain, row.route, row.kind, row.path) for row in places}
+    places = await connection.execute(select(table.c.domain, table.c.route, table.c.kind, table.c.path, table.c.rule))
+    return {(row.domain, row.route, row.kind, row.path, row.rule) for row in places}
 
 
 async def traces(

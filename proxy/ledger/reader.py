@@ -45,6 +45,10 @@ CLOSED_DECISIONS = 1_000
 """How many decisions a domain keeps that did not open its gate; those that did are all kept."""
 
 
+class OutdatedLedgerError(LedgerError):
+    """A ledger that an earlier version wrote; `serve` brings it up to date."""
+
+
 class LedgerReader:
     """The questions. All answer of one moment, and raise LedgerError when the file cannot be read."""
 
@@ -74,7 +78,7 @@ class LedgerReader:
             raise LedgerError(f"the ledger cannot be read: {reason_of(error, path)}") from error
         if found != schema.REVISIONS[-1]:
             await engine.dispose()
-            raise LedgerError(
+            raise OutdatedLedgerError(
                 f"{path} has schema {found}, this shadowread reads {schema.REVISIONS[-1]}; "
                 "start `shadowread serve` once to bring it up to date"
             )

@@ -33,12 +33,17 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class ToleratedCount:
-    """How often one rule forgave something at one place of a route's responses."""
+    """How often one rule forgave something at one place of a route's responses.
+
+    `rule` is the path of the rule as it is written; empty for what was counted before rules were kept, and past the
+    bounds of what is kept apart. With kind `ignore` nothing was compared there: it is not verified.
+    """
 
     route: str
     kind: str
     path: str
     count: int
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema this code can read or bring forward, oldest first; the last one is the current."""
 
 metadata = MetaData()
@@ -69,7 +69,16 @@ minutes = Table(
     Index("minutes_by_time", "minute"),
 )
 
-tolerated = Table("tolerated", metadata, _key("domain"), _key("route"), _key("kind"), _key("path"), _count("n"))
+tolerated = Table(
+    "tolerated",
+    metadata,
+    _key("domain"),
+    _key("route"),
+    _key("kind"),
+    _key("path"),
+    _key("rule"),
+    _count("n"),
+)
 
 findings = Table(
     "findings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -27,8 +28,14 @@ def gate_evidence(
     rollback_text: str | None,
     recording: str | None,
     live: bool = True,
+    expired: tuple[str, ...] = (),
+    expiring: tuple[str, ...] = (),
+    warn_days: int = 0,
 ) -> GateEvidence:
     """What the gate decides on. `recording` is why the ledger is not being written, None while it is."""
+    tolerated: Counter[tuple[str, str]] = Counter()
+    for one in counts.tolerated:
+        tolerated[one.kind, one.rule] += one.count
     return GateEvidence(
         at=at,
         observed=counts.observed,
@@ -41,6 +48,10 @@ def gate_evidence(
         rollback_text=rollback_text,
         recording=recording,
         live=live,
+        tolerated=tolerated,
+        expired=expired,
+        expiring=expiring,
+        warn_days=warn_days,
     )
 
 

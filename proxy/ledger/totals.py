@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from comparators.model import Kind
-from proxy.ledger.details import DetailsBatch, FindingDelta
+from proxy.ledger.details import DetailsBatch, FindingDelta, Place
 from proxy.ledger.moments import MINUTE, from_us, maybe_from_us
 from proxy.ledger.records import ENTITY_LIMIT, DomainCounts, Finding, RouteCounts, ToleratedCount
 from proxy.ledger.tally import RouteDelta, VerdictDelta
@@ -45,10 +45,10 @@ class Waiting:
 
 @dataclass(slots=True)
 class Totals:
-    """Sums that can still grow. Keys are domain and route; `tolerated` adds the kind and the path."""
+    """Sums that can still grow. Keys are domain and route; `tolerated` adds kind, path and rule."""
 
     routes: dict[tuple[str, str], RouteTotal] = field(default_factory=dict)
-    tolerated: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    tolerated: Counter[Place] = field(default_factory=Counter)
     overflow: Counter[str] = field(default_factory=Counter)
     entities: dict[str, int] = field(default_factory=dict)
 
@@ -98,8 +98,8 @@ class Totals:
                 for route, total in routes
             },
             tolerated=tuple(
-                ToleratedCount(route, kind, path, n)
-                for (of, route, kind, path), n in sorted(self.tolerated.items())
+                ToleratedCount(route, kind, path, n, rule)
+                for (of, route, kind, path, rule), n in sorted(self.tolerated.items())
                 if of == domain
             ),
             last_diff_at=maybe_from_us(max((t.last_diff for _, t in routes if t.last_diff), default=None)),

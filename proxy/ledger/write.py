@@ -11,8 +11,9 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
-from proxy.ledger.details import OTHER_PLACES, TOLERATED_PLACES, DetailsBatch, clean
+from proxy.ledger.details import DetailsBatch, Place, clean, place_for
 from proxy.ledger.moments import MINUTE, to_us
+from proxy.ledger.query import known_places
 from proxy.ledger.records import ENTITY_LIMIT
 from proxy.ledger.tally import Batch, RouteDelta, VerdictDelta
 from proxy.ledger.traces import TARGET_CHARACTERS, PackedTrace
@@ -171,14 +172,12 @@ async def _write_tolerated(connection: AsyncConnection, details: DetailsBatch) -
     if not details.tolerated:
         return
     table = schema.tolerated
-    rows = await connection.execute(select(table.c.domain, table.c.route, table.c.kind, table.c.path))
-    known = {tuple(row) for row in rows}
-    counted: dict[tuple[str, str, str, str], int] = {}
+    known = await known_places(connection)
+    counted: dict[Place, int] = {}
     for key, n in details.tolerated.items():
-        place = key if key in known or len(known) < TOLERATED_PLACES else (*key[:3], OTHER_PLACES)
-        known.add(place)
+        place = place_for(key, known)
         counted[place] = counted.get(place, 0) + n
-    names = ("domain", "route", "kind", "path")
+    names = ("domain", "route", "kind", "path", "rule")
     await _add(
         connection,
         table,

@@ -53,7 +53,7 @@ class Redactor:
             return (None if body is None else ""), ""
         if len(body) > MAX_KEPT:
             return None, f"{len(body)} bytes: larger than what a trace keeps"
-        value = decode(body, exact=True)
+        value = decode(body)
         if isinstance(value, Unparseable):
             return None, f"{len(body)} bytes that are not JSON: not kept"
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from comparators.model import Difference, Kind, Tolerated
@@ -14,6 +14,12 @@ from proxy.settings import Settings, load_settings
 
 AT = datetime(2026, 5, 1, 12, 0, 30, tzinfo=UTC)
 HUGE = 2**70
+IGNORED = Tolerated("ignore", "$.requestId", 1, "$.requestId")
+DATED = """
+compare:
+  ignore: [{{at: "$.requestId", until: {expired}}}]
+  tolerate: [{{kind: date_format, at: "$..at", until: {soon}}}]
+"""
 CONFIG = """
 listen: 127.0.0.1:8080
 admin: {{token: "{token}"}}
@@ -38,6 +44,12 @@ def configure(folder: Path, *, primary: int = 5001, token: str = "") -> Path:
     path = folder / "shadowread.yaml"
     path.write_text(CONFIG.format(folder=folder, primary=primary, token=token))
     return path
+
+
+def date_rules(folder: Path, *, expired: date, soon: date) -> None:
+    """Give the configuration two rules that bear a date."""
+    path = folder / "shadowread.yaml"
+    path.write_text(path.read_text() + DATED.format(expired=expired, soon=soon))
 
 
 def settings_in(folder: Path, *, primary: int = 5001, token: str = "") -> Settings:
@@ -83,7 +95,8 @@ async def recorded(settings: Settings) -> AsyncIterator[Ledger]:
 
     def see(domain: str, route: str, verdict: Verdict, outcome: Outcome | None = None) -> None:
         ticket = ledger.begin(domain, route)
-        ledger.record(ticket, outcome or Outcome(domain, route, verdict, AT, entity=f"{route}{ticket}"))
+        found = Outcome(domain, route, verdict, AT, entity=f"{route}{ticket}", tolerated=(IGNORED,))
+        ledger.record(ticket, outcome or found)
 
     for route in ("GET /api/users", "GET /api/users/{id}"):
         for _ in range(15):
@@ -98,7 +111,7 @@ async def recorded(settings: Settings) -> AsyncIterator[Ledger]:
             Verdict.DIFF,
             kept.at,
             differences=kept.differences,
-            tolerated=(Tolerated("date_format", "$.at", 2),),
+            tolerated=(Tolerated("date_format", "$.at", 2, "$..at"), IGNORED),
             trace=kept,
         )
         see("payments", "GET /api/payments", Verdict.DIFF, outcome)

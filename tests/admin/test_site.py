@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta, timezone
+from pathlib import Path
+
 import pytest
 
+from proxy.admin import Evidence
 from proxy.model import Verdict
+from proxy.settings import load_settings
 from tests.admin.conftest import TOKEN, Site
-from tests.admin.recorded import HUGE
+from tests.admin.recorded import AT, HUGE, configure, date_rules, recorded
 
 # One real path for every endpoint: an endpoint that is not in here fails the test below it.
 PLANTED = {
@@ -127,8 +132,13 @@ async def test_one_domain_in_detail(site: Site) -> None:
     summary = (await (await site.get("/api/v1/domains")).json())["domains"][1]
     assert {key: content[key] for key in summary} == summary
     assert [route["route"] for route in content["routes"]] == ["GET /api/payments"]
-    assert content["tolerated"] == [{"route": "GET /api/payments", "kind": "date_format", "path": "$.at", "count": 6}]
+    route = {"route": "GET /api/payments"}
+    assert content["tolerated"] == [{**route, "kind": "date_format", "path": "$.at", "rule": "$..at", "count": 6}]
+    assert content["not_verified"] == [
+        {**route, "kind": "ignore", "path": "$.requestId", "rule": "$.requestId", "count": 4}
+    ]
     assert {"name", "ok", "figure", "limit", "text"} == set(content["conditions"][0])
+    assert {note["name"]: note["figure"] for note in content["notes"]} == {"tolerated": 6, "not_verified": 4}
 
 
 async def test_findings_and_traces(site: Site) -> None:
@@ -162,6 +172,31 @@ async def test_a_gate_decision_is_stored(site: Site) -> None:
     assert content["flags_to_change"] == ["REPO_USER=pg"]
     (decision,) = await site.ledger.decisions("users")
     assert (decision.state, dict(decision.result)) == ("open", content)
+
+
+async def test_a_gate_says_which_rules_have_expired_and_which_soon_will(tmp_path: Path) -> None:
+    configure(tmp_path)
+    date_rules(tmp_path, expired=AT.date(), soon=AT.date() + timedelta(days=14))
+    settings = load_settings(tmp_path / "shadowread.yaml", {})
+    at = AT
+    async with recorded(settings) as ledger:
+        evidence = Evidence(settings, ledger, now=lambda: at)
+
+        async def told() -> dict[str, str]:
+            (result,) = await evidence.gates(["users"])
+            assert result.state == "open"
+            return {note["name"]: note["text"] for note in result.as_json()["notes"]}
+
+        rule = f"compare.ignore.0 (until {AT.date()})"
+        assert rule in (await told())["expiring_rules"]
+        at = AT.replace(hour=0) + timedelta(days=1)
+        first = await told()
+        assert "1 rule is past the date" in first["expired_rules"]
+        assert rule in first["expired_rules"]
+        assert "compare.tolerate.0" in first["expiring_rules"]
+        # Midnight of rules is that of UTC, whatever zone the clock tells.
+        at = (AT.replace(hour=23)).astimezone(timezone(timedelta(hours=5)))
+        assert "expired_rules" not in await told()
 
 
 async def test_readiness_with_reasons(site: Site) -> None:

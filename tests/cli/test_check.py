@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -94,6 +95,16 @@ def test_checking_changes_no_evidence(run: Run, config: Path) -> None:
     assert checks(run("check", "-c", config, "--json").output)[f"ledger sqlite:///{config.parent}/ledger.db"]["ok"]
     assert (config.parent / "ledger.db").read_bytes() == ledger
     assert run("status", "-c", config, "--json").output == before
+
+
+def test_a_ledger_of_an_earlier_version_is_no_problem(run: Run, config: Path) -> None:
+    with sqlite3.connect(config.parent / "ledger.db") as ledger:
+        ledger.execute("UPDATE alembic_version SET version_num = '0001'")
+    ledger.close()
+    found = checks(run("check", "-c", config, "--json").output)[f"ledger sqlite:///{config.parent}/ledger.db"]
+    assert found["ok"] is True
+    assert "schema 0001" in str(found["detail"])
+    assert found["remedy"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

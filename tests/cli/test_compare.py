@@ -59,6 +59,73 @@ def test_ids_and_rules_from_files(run: Run, file: Any) -> None:
     assert set(tolerated) == {"kind", "path", "count"}
 
 
+def pasted(output: str) -> str:
+    """The rules that a reader copies from what was printed."""
+    lines = output.splitlines()
+    start = lines.index("compare:")
+    length = next((n for n, one in enumerate(lines[start + 1 :]) if not one.startswith("  ")), len(lines))
+    return "\n".join(lines[start : start + 1 + length])
+
+
+def test_differences_are_explained_and_the_rules_can_be_pasted(run: Run, file: Any) -> None:
+    primary: dict[str, Any] = {
+        "data": [{"amount": 1.5, "fee": 1}, {"amount": 2, "fee": 2}], "at": "2026-05-01T00:00:00Z", "gone": None,
+        "tags": ["b", "a"], "by": {"_id": 7}, "name": "A", "${HOME}": "x", "odd\u009b's": [], "user": LEGACY,
+        "bad": "64b0c8f2a1d3e4f5a6b7c8aa",
+    }  # fmt: skip
+    shadow: dict[str, Any] = {
+        "data": [{"amount": "1.50", "fee": 1}, {"amount": "2", "fee": 2}], "at": "2026-05-01 00:00:00+00:00",
+        "tags": ["a", "b"], "by": {"id": 7}, "name": "a", "${HOME}": "X", "odd\u009b's": None, "user": UUID,
+        "bad": UUID,
+    }  # fmt: skip
+    files = file("a", primary), file("b", shadow)
+    ids = file("ids.json", IDS)
+    result = run("compare", *files, "--ids", ids)
+    assert result.exit_code == 1
+    for told in (
+        "$.data[0].amount: number_string, a number on one side, a text that spells a number on the other",
+        '  equal with tolerate: {kind: number_string, at: "$.data[*].amount"} (hides 2 differences here)',
+        '  "a" moved from $.tags[1] to $.tags[0]',
+        "$.bad: id_mismatch, the id map does not join the two ids to each other but to other rows",
+        "  64b0c8f2a1d3e4f5a6b7c8aa (primary) is not in the id map",
+        f"  {UUID} (shadow) belongs to user {LEGACY}",
+        "with all of them 1 of 10 would stay",
+    ):
+        assert told in result.output
+    assert set(filter(lambda char: not char.isprintable(), result.output)) == {"\n"}
+
+    rules = file("rules.yaml", pasted(result.output))
+    result = run("compare", *files, "--ids", ids, "--rules", rules, "--json")
+    assert [one["path"] for one in json.loads(result.output)["differences"]] == ["$.bad"]
+    files = file("a", {**primary, "bad": 1}), file("b", {**shadow, "bad": 1})
+    assert run("compare", *files, "--ids", ids, "--rules", rules).exit_code == 0
+
+    primary["data"], shadow["data"] = [{"amount": 3, "fee": 3, "tax": None}], [{"amount": "3", "fee": "3"}]
+    files = file("a", {**primary, "bad": 1}), file("b", {**shadow, "bad": 1})
+    result = run("compare", *files, "--ids", ids, "--rules", rules, "--json")
+    assert [(one["path"], one["kind"]) for one in json.loads(result.output)["differences"]] == [
+        ("$.data[0].fee", "number_string"), ("$.data[0].tax", "null_missing"),
+    ]  # fmt: skip
+
+
+def test_no_rule_is_offered_for_a_changed_value(run: Run, file: Any) -> None:
+    result = run("compare", file("a", {"amount": 10.29, "fee": 1}), file("b", {"amount": 10.3}))
+    assert result.exit_code == 1
+    assert "value_changed" in result.output
+    assert "compare:" not in result.output
+
+
+def test_what_is_printed_of_huge_and_hostile_values_is_bounded(run: Run, file: Any) -> None:
+    hostile = "\x1b]0;title\x07\x9b31m\u202e"
+    primary = {hostile: [hostile * 1000] * 1000, "k" * 100_000: 1, "d": list(range(100_000))}
+    shadow = {hostile: "x" * 1_000_000, "k" * 100_000: 2, "d": {"e": "y" * 100_000}}
+    result = run("compare", file("a", primary), file("b", shadow))
+    assert result.exit_code == 1
+    assert len(result.output) < 20_000
+    assert set(filter(lambda char: not char.isprintable(), result.output)) == {"\n"}
+    assert "the primary's value is not shown in full" in result.output
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_unusable_input(run: Run, file: Any, as_json: bool) -> None:
     good = file("a", "{}")

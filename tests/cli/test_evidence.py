@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from proxy.ledger import Decision, LedgerReader
-from tests.admin.recorded import HUGE, settings_in
+from tests.admin.recorded import HUGE, date_rules, settings_in
 from tests.cli.conftest import Run
 
 
@@ -20,6 +21,7 @@ def test_status_as_a_table(run: Run, config: Path) -> None:
     lines = [line.split() for line in result.output.splitlines()]
     assert ["users", "shadow", "open", "31", "30", "0", "0", "0", "0", "1", "0", "0.09503", "2"] in lines
     assert "payments: Only 3 comparisons made of the 20" in result.output
+    assert "not verified, since rules ignore it (values): users 31, payments 4;" in result.output
 
 
 def test_status_json_is_the_domains_object(run: Run, config: Path) -> None:
@@ -68,7 +70,8 @@ def test_a_trace_in_full(run: Run, config: Path) -> None:
         "500 ms: still different",
     ):
         assert told in text
-    assert "changed from 2 to 3" in text, "larger values are explained in words"
+    assert "$.amount: number_string, a number on one side, a text that spells a number on the other" in text
+    assert "  $.items.a[1] changed from 2 to 3" in text, "larger values are explained in words"
     assert "\x1b" not in text, "a header of a backend cannot steer the terminal"
     assert r"\x1b[31mred" in text
 
@@ -111,6 +114,45 @@ def test_gate_says_what_to_do(run: Run, config: Path) -> None:
         ["REPO_USER=pg"],
     )
     assert {"name", "ok", "figure", "limit", "text"} == set(decided["conditions"][0])
+
+
+def test_gate_tells_beside_the_zero_what_was_ignored_and_forgiven(run: Run, config: Path) -> None:
+    lines = [line.strip() for line in run("gate", "users", "-c", config).output.splitlines()]
+    found = next(number for number, line in enumerate(lines) if line.startswith("diffs"))
+    assert lines[found + 1].split(maxsplit=2) == [
+        "not_verified",
+        "note",
+        "What 1 rule ignores is not verified, 31 times so far: ignore $.requestId (31).",
+    ]
+    text = run("gate", "payments", "-c", config).output
+    assert "1 rule forgave 6 times: date_format $..at (6)." in text
+
+
+def test_rules_that_expired_or_soon_will_are_told_wherever_a_gate_is(run: Run, config: Path, tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    date_rules(tmp_path, expired=today - timedelta(days=3), soon=today + timedelta(days=9))
+    gone = f"compare.ignore.0 (until {today - timedelta(days=3)})"
+    soon = f"compare.tolerate.0 (until {today + timedelta(days=9)})"
+    result = run("gate", "users", "-c", config, "--junit", tmp_path / "gate.xml")
+    assert result.exit_code == 0, "an expired rule makes the comparison stricter; the zero stands"
+    assert f"1 rule is past the date in until and no longer applied: {gone}." in result.output
+    assert f"1 rule expires within 14 days: {soon}." in result.output
+    assert gone in (tmp_path / "gate.xml").read_text()
+
+    (decided,) = json.loads(run("gate", "users", "-c", config, "--json").output)["gates"]
+    assert [note["name"] for note in decided["notes"]] == ["not_verified", "expired_rules", "expiring_rules"]
+    assert gone in decided["notes"][1]["text"]
+
+    status = run("status", "-c", config).output.splitlines()
+    assert f"rule expired, no longer applied: {gone}" in status
+    assert f"rule expires soon: {soon}" in status
+
+    checked = json.loads(run("check", "-c", config, "--json").output)["checks"]
+    assert [(one["where"], one["ok"], one["detail"]) for one in checked if one["name"] == "rule"] == [
+        (gone, True, "expired, no longer applied"),
+        (soon, True, "expires within 14 days"),
+    ]
+    assert all(one["remedy"] for one in checked if one["name"] == "rule")
 
 
 def test_a_decision_is_stored_with_its_figures(run: Run, config: Path) -> None:

@@ -89,9 +89,9 @@ def test_nothing_to_refuse() -> None:
 def test_a_rule_ends_after_its_date() -> None:
     for until in ("2027-01-31", date(2027, 1, 31), datetime(2027, 1, 31, 8)):  # noqa: DTZ001 - as YAML gives it
         block = {"ignore": [{"at": "$.a", "until": until}]}
-        assert compile_rules([block], today=date(2027, 1, 31)).ignores
+        assert compile_rules([block], today=date(2027, 1, 31)).root.marks
         late = compile_rules([block], today=date(2027, 2, 1))
-        assert not late.ignores
+        assert not late.root.marks
         assert late.expired == ("ignore.0 (until 2027-01-31)",)
         assert late.fingerprint != compile_rules([block], today=date(2027, 1, 1)).fingerprint
 

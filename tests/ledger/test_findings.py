@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from comparators.model import Kind
+from comparators.model import Kind, Tolerated
 from proxy.errors import LedgerError
 from proxy.ledger import Ledger, ToleratedCount
 from proxy.ledger import details as details_module
@@ -73,6 +73,14 @@ async def test_a_trace_comes_back_as_it_went_in(tmp_path: Path) -> None:
         assert ledger.recording.ok
         assert await ledger.trace("t1") == found
         assert await ledger.trace("t2") is None
+
+
+async def test_a_trace_of_two_bodies_each_as_large_as_one_may_be(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        body = '{"a":' * 600_000
+        found = diff(ledger, "t1", primary_body=body, shadow_body=body)
+        await ledger.flush()
+        assert await ledger.trace("t1") == found
 
 
 async def test_the_newest_traces_are_kept_and_the_first_of_each_finding(tmp_path: Path) -> None:
@@ -142,21 +150,46 @@ async def test_pages_of_traces(tmp_path: Path) -> None:
             await ledger.traces(before="x'; DROP TABLE traces")
 
 
-async def test_tolerances_are_added_up_by_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(details_module, "TOLERATED_PLACES", 1)
-    monkeypatch.setattr(write_module, "TOLERATED_PLACES", 1)
+async def test_tolerances_are_added_up_by_rule_and_place(tmp_path: Path) -> None:
+    nearer = replace(TOLERATED, rule="$.data[*].*")
     async with opened(tmp_path / "a.db") as ledger:
         for _ in range(2):
-            exchange(
-                ledger,
-                tolerated=(TOLERATED, replace(TOLERATED, path="$.more"), replace(TOLERATED, path="$.yet")),
-            )
+            exchange(ledger, tolerated=(TOLERATED, nearer))
             await ledger.flush()
             exchange(ledger, tolerated=(TOLERATED,))
-        assert (await ledger.domains())["users"].tolerated == (
-            ToleratedCount("GET /u", "null_missing", "$.data[*].note", 12),
-            ToleratedCount("GET /u", "null_missing", "(other places)", 12),
+        expected = (
+            ToleratedCount("GET /u", "null_missing", "$.data[*].note", 12, "$..note"),
+            ToleratedCount("GET /u", "null_missing", "$.data[*].note", 6, "$.data[*].*"),
         )
+        assert (await ledger.domains())["users"].tolerated == expected
+    async with reading(tmp_path / "a.db") as reader:
+        assert (await reader.domains())["users"].tolerated == expected
+
+
+async def test_places_of_tolerances_are_bounded_and_then_counted_by_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(details_module, "TOLERATED_PLACES", 1)
+    long = Tolerated("ignore", "$." + "p" * 1_000, 1, "$.\ud800" + "r" * 1_000)
+    path, rule = "$." + "p" * 498, "$.?" + "r" * 497
+    async with opened(tmp_path / "a.db") as ledger, opened(tmp_path / "a.db") as other:
+        exchange(ledger, tolerated=(long, TOLERATED))
+        exchange(ledger, tolerated=tuple(replace(TOLERATED, rule=f"$..{n}") for n in range(6)))
+        assert len(ledger._tally.details.places) == 3
+        await ledger.flush()
+        # The other process has had room for what the file has none for any more.
+        exchange(other, tolerated=(TOLERATED, long))
+        await other.flush()
+        exchange(ledger, tolerated=(long, TOLERATED))
+        for _ in range(2):
+            found = (await ledger.domains())["users"].tolerated
+            assert {(one.kind, one.path, one.rule): one.count for one in found} == {
+                ("ignore", path, rule): 2,
+                ("ignore", "(other places)", ""): 1,
+                ("null_missing", "(other places)", "$..note"): 9,
+                ("null_missing", "(other places)", ""): 18,
+            }
+            await ledger.flush()
 
 
 async def test_distinct_entities_that_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from proxy.errors import LedgerError
-from proxy.ledger import Ledger, LedgerReader, schema
-from proxy.ledger.database import make_engine
-from tests.ledger.support import START, exchange, opened, reading, url_of
+from proxy.ledger import Ledger, LedgerReader, OutdatedLedgerError, schema
+from proxy.ledger.database import make_engine, migrate
+from proxy.model import Verdict
+from tests.ledger.support import START, TOLERATED, exchange, opened, reading, url_of
 
 
 async def test_made_from_nothing_with_the_tables_the_code_uses(tmp_path: Path) -> None:
@@ -76,6 +77,36 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="schema 0999"):
         await LedgerReader.open(url_of(path))
     assert list(tmp_path.glob("*.journal")) == []
+
+
+async def test_a_ledger_of_the_first_schema_is_brought_forward_without_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    engine = make_engine(path)
+    with monkeypatch.context() as then:
+        then.setattr(schema, "REVISIONS", ("0001",))
+        async with engine.execution_options(write=True).begin() as connection:
+            await connection.run_sync(migrate, path)
+    await engine.dispose()
+    execute(path, "INSERT INTO observed VALUES ('', 'users', 'GET /u', 7, 0, 0)")
+    execute(path, "INSERT INTO verdicts VALUES ('users', 'GET /u', 'match', 7, 1, 1, 60000000)")
+    execute(path, "INSERT INTO tolerated VALUES ('users', 'GET /u', 'null_missing', '$.data[*].note', 9)")
+    execute(path, "INSERT INTO tolerated VALUES ('users', 'GET /u', 'ignore', '(other places)', 2)")
+    with pytest.raises(OutdatedLedgerError, match="schema 0001, this shadowread reads 0002; start `shadowread serve`"):
+        await LedgerReader.open(url_of(path))
+    async with opened(path) as ledger:
+        exchange(ledger, tolerated=(TOLERATED,))
+        await ledger.flush()
+        counts = (await ledger.domains())["users"]
+        assert (counts.observed, counts.verdicts) == (8, {Verdict.MATCH: 8})
+        assert {(one.kind, one.path, one.rule): one.count for one in counts.tolerated} == {
+            ("null_missing", "$.data[*].note", ""): 9,
+            ("null_missing", "$.data[*].note", "$..note"): 3,
+            ("ignore", "(other places)", ""): 2,
+        }
+    async with reading(path) as reader:
+        assert (await reader.domains())["users"] == counts
 
 
 async def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.errors import LedgerError
 from proxy.gate import GateResult, decide
-from proxy.ledger import DomainCounts, domain_summary, gate_evidence, no_counts
+from proxy.ledger import DomainCounts, ToleratedCount, domain_summary, gate_evidence, no_counts
 from proxy.ledger import reader as reader_module
 from proxy.model import Stage, Verdict
 from tests.ledger.support import START, diff, exchange, opened, reading
@@ -70,6 +70,18 @@ async def test_the_row_of_a_domain(tmp_path: Path) -> None:
         assert row["reasons"] == ["1 diff in 3 comparisons, at most 0 allowed: explain and repair them."]
 
 
+def test_what_was_forgiven_is_told_by_kind_and_rule_whatever_the_route_and_place() -> None:
+    counts = replace(
+        no_counts("users"),
+        tolerated=(
+            ToleratedCount("GET /u", "number_string", "$.a.amount", 3, "$..amount"),
+            ToleratedCount("GET /v", "number_string", "$.b.amount", 4, "$..amount"),
+            ToleratedCount("GET /u", "ignore", "$.requestId", 5, "$.requestId"),
+        ),
+    )
+    assert {note.name: note.figure for note in decision(counts).notes} == {"tolerated": 7, "not_verified": 5}
+
+
 def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_closed() -> None:
     nothing = no_counts("users")
     row = domain_summary(Stage.OFF, nothing, decision(nothing))
@@ -94,6 +106,7 @@ async def test_decisions_are_stored_beside_a_running_proxy(tmp_path: Path, monke
         assert found[-1].result == {
             **opening.as_json(),
             "conditions": list(opening.as_json()["conditions"]),
+            "notes": [],
         } | {
             "reasons": list(opening.reasons),
             "flags_to_change": ["REPO_USER=pg"],
