@@ -57,6 +57,9 @@ def positional(left: int, right: int) -> Pairing:
 
 def multiset(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
     """Pair equal keys; equal ones in order of appearance."""
+    where = {key: index for index, key in enumerate(right)}
+    if len(where) == len(right) and len(set(left)) == len(left):
+        return _one_to_one(left, where)
     waiting: dict[Hashable, deque[int]] = defaultdict(deque)
     for index, key in enumerate(right):
         waiting[key].append(index)
@@ -68,6 +71,18 @@ def multiset(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
             missing.append(index)
     added = sorted(index for queue in waiting.values() for index in queue)
     return Pairing(tuple(pairs), tuple(missing), tuple(added))
+
+
+def _one_to_one(left: Sequence[Hashable], where: dict[Hashable, int]) -> Pairing:
+    pairs = tuple([(index, where[key]) for index, key in enumerate(left) if key in where])
+    if len(pairs) == len(left) == len(where):
+        return Pairing(pairs)
+    mine = set(left)
+    return Pairing(
+        pairs,
+        tuple([index for index, key in enumerate(left) if key not in where]),
+        tuple([index for key, index in where.items() if key not in mine]),
+    )
 
 
 def joined(pairing: Pairing, equal: Callable[[int, int], bool], may_try: Callable[[], bool]) -> Pairing:

@@ -20,9 +20,8 @@ MAX_DIGITS = 4_300
 MAX_EXPONENT = 999_999
 MAX_MEMBERS = 1_000_000
 """Members, arrays and objects of one body together: each costs a hundred bytes of memory, however short its text."""
-_LONG_NUMBER = re.compile(rb"-?[0-9][0-9.]{%d,}" % (MAX_DIGITS - 1))
-_LONG_EXPONENT = re.compile(rb"-?[0-9.]+[eE][+-]?0*[1-9][0-9]{5,}")
-_CONSTANT = re.compile(rb"NaN|-?Infinity")
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|(-?(?:[0-9][0-9.eE+-]*+|NaN|Infinity))', re.DOTALL)
+"""A string, or a number or constant: the latter in group 1."""
 
 _EXACT = Context(
     prec=MAX_DIGITS,
@@ -68,14 +67,17 @@ def _decode_slowly(body: bytes) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         return Unparseable("not UTF-8", error.start)
+    numbers = _Numbers()
     try:
-        return json.loads(text, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse)
+        return json.loads(
+            text, parse_float=numbers.decimal, parse_int=numbers.integer, parse_constant=numbers.constant
+        )  # fmt: skip
     except json.JSONDecodeError as error:
         return _broken(text, error)
     except RecursionError:
         return Unparseable("nested too deeply")
     except _RefusedError as error:
-        return Unparseable(str(error), error.offset(body))
+        return Unparseable(str(error), _offset_of_number(text, numbers.count))
 
 
 def _broken(text: str, error: json.JSONDecodeError) -> Unparseable:
@@ -85,38 +87,46 @@ def _broken(text: str, error: json.JSONDecodeError) -> Unparseable:
     if error.msg == "Extra data":
         return Unparseable("more text after the end of the value", offset)
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-        return Unparseable(
-            "cut off before the end of the value" if text.strip() else "no text at all", len(text.encode())
-        )
+        cut = "cut off before the end of the value" if text.strip() else "no text at all"
+        return Unparseable(cut, len(text.encode()))
     return Unparseable(error.msg[:1].lower() + error.msg[1:], offset)
 
 
 class _RefusedError(ValueError):
-    """A number or constant that is refused; `pattern` finds it in the body."""
-
-    def __init__(self, text: str, pattern: re.Pattern[bytes]) -> None:
-        super().__init__(text)
-        self._pattern = pattern
-
-    def offset(self, body: bytes) -> int | None:
-        found = self._pattern.search(body)
-        return None if found is None else found.start()
+    """A number or constant that is not taken."""
 
 
-def _integer(text: str) -> int:
-    if len(text.removeprefix("-")) > MAX_DIGITS:
-        raise _RefusedError(f"a number of more than {MAX_DIGITS} digits", _LONG_NUMBER)
-    return int(text)
+class _Numbers:
+    """Reads numbers and constants, and counts them: the parser does not say where they stand."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def integer(self, text: str) -> int:
+        self.count += 1
+        if len(text.removeprefix("-")) > MAX_DIGITS:
+            raise _RefusedError(f"a number of more than {MAX_DIGITS} digits")
+        return int(text)
+
+    def decimal(self, text: str) -> Decimal:
+        self.count += 1
+        try:
+            return _EXACT.create_decimal(text)
+        except (Overflow, Underflow, Subnormal, InvalidOperation):
+            raise _RefusedError(f"a number with an exponent beyond {MAX_EXPONENT}") from None
+        except Inexact:
+            raise _RefusedError(f"a number of more than {MAX_DIGITS} digits") from None
+
+    def constant(self, text: str) -> Any:
+        self.count += 1
+        raise _RefusedError(f"{text}, which is not JSON")
 
 
-def _decimal(text: str) -> Decimal:
-    try:
-        return _EXACT.create_decimal(text)
-    except (Overflow, Underflow, Subnormal, InvalidOperation):
-        raise _RefusedError(f"a number with an exponent beyond {MAX_EXPONENT}", _LONG_EXPONENT) from None
-    except Inexact:
-        raise _RefusedError(f"a number of more than {MAX_DIGITS} digits", _LONG_NUMBER) from None
-
-
-def _refuse(text: str) -> Any:
-    raise _RefusedError(f"{text}, which is not JSON", _CONSTANT)
+def _offset_of_number(text: str, count: int) -> int | None:
+    """The byte at which the number or constant stands that is the `count`th of the text."""
+    for found in _TOKEN.finditer(text):
+        if found[1] is not None:
+            count -= 1
+            if not count:
+                return len(text[: found.start()].encode())
+    return None

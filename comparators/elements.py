@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from comparators import arrays
 from comparators.arrays import Pairing
 from comparators.automaton import Place
-from comparators.normal import OWN_IDS, identities, identity
+from comparators.normal import OWN_IDS, Forms, identities, identity
 from comparators.orders import Keyed, OrderRule, Sorted
 from comparators.same import unequal_indexes
 from comparators.scalars import Context_, causes
@@ -36,7 +36,6 @@ class Elements:
     def __init__(self, context: Context_, trials: Trials, *, within_trial: bool = False) -> None:
         self._context = context
         self._trials = trials
-        self._forms = trials.trial_forms if within_trial else trials.forms
         self._within_trial = within_trial
 
     def arrange(self, left: list[Any], right: list[Any], place: Place, room: int, equal: Equal) -> Arrangement:
@@ -86,7 +85,7 @@ class Elements:
                 continue
             elif _is_container(a) or _is_container(b):
                 below = place.index(index)
-                if self._forms.of(a, below, room) != self._forms.of(b, below, room):
+                if self._forms().of(a, below, room) != self._forms().of(b, below, room):
                     return None
             elif not self._forgiven(a, b, place.index(index)):
                 return None
@@ -102,8 +101,12 @@ class Elements:
         theirs = None if mine is None else identities(right, self._context)
         return None if mine is None or theirs is None else (mine, theirs)
 
+    def _forms(self) -> Forms:
+        return self._trials.forms(believing=not self._within_trial)
+
     def _forms_of(self, left: list[Any], right: list[Any], place: Place, room: int) -> list[list[Hashable]]:
-        return [[self._forms.of(e, place.index(i), room) for i, e in enumerate(side)] for side in (left, right)]
+        form_of = self._forms().of
+        return [[form_of(e, place.index(i), room) for i, e in enumerate(side)] for side in (left, right)]
 
     def _multiset(self, left: list[Any], right: list[Any], place: Place, room: int, equal_elements: Equal) -> Pairing:
         if len(left) == len(right) and self._trials.same(left, right):
@@ -153,12 +156,15 @@ class Elements:
         return found
 
     def _keyed(self, left: list[Any], right: list[Any], place: Place, room: int, name: str) -> Pairing:
+        plain = _plain_keys(left, name), _plain_keys(right, name)
+        if plain[0] and plain[0].keys() == plain[1].keys():
+            return Pairing(tuple([(index, plain[1][key]) for key, index in plain[0].items()]))
         keys: list[list[Hashable]] = [[], []]
         for found, side in zip(keys, (left, right), strict=True):
             for index, element in enumerate(side):
                 value = element.get(name, _NO_KEY) if type(element) is dict else _NO_KEY
                 below = place.index(index).name(name)
-                found.append(None if value is _NO_KEY else self._forms.of(value, below, room - 1))
+                found.append(None if value is _NO_KEY else self._forms().of(value, below, room - 1))
         if all(len(set(side)) == len(side) for side in keys):
             return arrays.multiset(*keys)
         # Elements with one key are told apart by all that they hold.
@@ -186,6 +192,17 @@ class Elements:
         if not all(is_sorted(side, rule) for side in values):
             return Arrangement(pairing, reordered=True)
         return Arrangement(pairing, forgiven="order_sorted_by")
+
+
+def _plain_keys(elements: list[Any], name: str) -> dict[Hashable, int]:
+    """Where each value of the member `name` stands; empty when not all elements have one of their own."""
+    found: dict[Hashable, int] = {}
+    for index, element in enumerate(elements):
+        value = element.get(name) if type(element) is dict else None
+        if type(value) is not str and type(value) is not int:
+            return {}
+        found[value] = index
+    return found if len(found) == len(elements) else {}
 
 
 def _is_container(value: Any) -> bool:

@@ -13,6 +13,7 @@ Key = str | int
 
 MAX_PATH_LENGTH = 1_000
 MAX_STEPS = 50
+_ID_LENGTH = 24
 
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*", re.UNICODE)
 _QUOTED = re.compile(r"\[\s*(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\s*\]")
@@ -116,11 +117,21 @@ def render(keys: tuple[Key, ...] | list[Key]) -> str:
     for key in keys:
         if isinstance(key, int):
             parts.append(f"[{key}]")
-        elif key.isidentifier() if key.isascii() else _PLAIN_NAME.fullmatch(key):
-            parts.append(f".{key}")
         else:
-            parts.append(_quote(key))
+            parts.append(_segment(key))
     return "".join(parts)
+
+
+def render_pattern(keys: tuple[Key, ...]) -> str:
+    """`pattern_of` of the normalized path of a place."""
+    if any([type(key) is str and len(key) >= _ID_LENGTH for key in keys]):  # noqa: C419 - a list is faster
+        return pattern_of(render(keys))
+    return "".join(["$", *["[*]" if type(key) is int else _segment(str(key)) for key in keys]])
+
+
+def _segment(name: str) -> str:
+    plain = name.isidentifier() if name.isascii() else _PLAIN_NAME.fullmatch(name)
+    return f".{name}" if plain else _quote(name)
 
 
 def _quote(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from comparators.automaton import Place
 from comparators.model import Comparison, Difference, Kind, Tolerated
 from comparators.normal import TooDeepError
-from comparators.paths import Key, pattern_of, render
+from comparators.paths import Key, render, render_pattern
 from comparators.spelling import UUID_LENGTH, restored
 
 _MAX_REMARKS = 10
@@ -48,7 +48,7 @@ class Report:
             return ()
         merged: dict[tuple[str, str, str], int] = {}
         for (kind, rule, keys), count in self._used.items():
-            place = (kind, pattern_of(render(keys)), rule)
+            place = (kind, render_pattern(keys), rule)
             merged[place] = merged.get(place, 0) + count
         return tuple([Tolerated(kind, path, n, rule) for (kind, path, rule), n in sorted(merged.items())])
 

@@ -14,13 +14,20 @@ _STEP = 10
 
 
 class Trials:
-    """Made for one comparison; values must outlive it. A trial believes no new pairs of ids."""
+    """Made for one comparison; values must outlive it."""
 
     def __init__(self, context: Context_) -> None:
-        self.forms = Forms(context)
-        self.trial_forms = self.forms if context.pairings is None else Forms(context._replace(pairings=None))
+        self._context = context
+        self._forms: dict[bool, Forms] = {}
         self._left = MAX_EFFORT
         self._unequal: set[tuple[int, int]] = set()
+
+    def forms(self, *, believing: bool) -> Forms:
+        """The forms of values; trials go without the pairs of ids that the comparison has believed."""
+        key = believing or self._context.pairings is None
+        if key not in self._forms:
+            self._forms[key] = Forms(self._context if key else self._context._replace(pairings=None))
+        return self._forms[key]
 
     def spend(self, amount: int = _STEP) -> bool:
         """Whether there was so much left."""

@@ -202,9 +202,13 @@ class Walk:
                 "too many elements that nothing tells apart; some were paired as they stand, so the differences there "
                 "may name a wrong partner",
             )
-        for a, b in pairing.pairs:
+        pairs = pairing.pairs
+        mine, theirs = [left[a] for a, _ in pairs], [right[b] for _, b in pairs]
+        look = self._compare if place.marks is None or place.marks else self._unequal
+        for number in unequal_indexes(mine, theirs, place.marks):
+            a, b = pairs[number]
             path.append(a)
-            self._compare(left[a], right[b], place.index(a))
+            look(left[a], right[b], place.index(a))
             path.pop()
         for index in pairing.missing:
             self._missing(index, left[index], place.index(index))
