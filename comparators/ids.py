@@ -18,8 +18,6 @@ _LENGTHS = frozenset({24, 32, 34, 36, 38})
 """Of an ObjectId and of a uuid in all spellings: an id with one brace has none of them."""
 _BARE = 32
 _LEGACY_LENGTH = 24
-_TOKEN_BYTES = re.compile(TOKEN.pattern.encode())
-_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _MAX_IDS = 4
 _MAX_READINGS = 32
 """How many ids of one text, and how many ways to spell them, are looked at when the map may join some to several."""
@@ -122,19 +120,6 @@ class Pairings:
                 index[key].pop()
                 if not index[key]:
                     del index[key]
-
-
-def tokens(body: bytes) -> set[str]:
-    """Every id-like token of a JSON body, lower case: what to ask the id map for."""
-    if b"\\" in body:
-        # Hex digits of an escape are no part of the id behind it, and an escape may spell a part of an id.
-        body = _ESCAPE.sub(_unescaped, body)
-    return {found.decode().lower() for found in _TOKEN_BYTES.findall(body)}
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    code = int(found[1], 16) if found[1] else 0
-    return bytes((code,)) if 0x20 < code < 0x7F else b" "
 
 
 def whole(text: str) -> str | None:

@@ -102,6 +102,8 @@ def _number_and_string(left: Any, right: Any, rules: Mapping[str, Any]) -> tuple
 
 
 def _strings(left: str, right: str, rules: Mapping[str, Any], context: Context_) -> tuple[Cause, ...]:
+    if left[4:5] == "-" == right[4:5] and (dates := _dates(left, right, rules)) is not None:
+        return dates
     if context.ids != "exact" and len(left) >= _ID_LENGTH <= len(right):
         found = _ids(left, right, rules, context)
         if found is not None:
@@ -111,8 +113,6 @@ def _strings(left: str, right: str, rules: Mapping[str, Any], context: Context_)
         a, b = as_decimal(left), as_decimal(right)
         if a is not None and b is not None:
             return (_SCALE,) if a == b else _apart(a, b, rules)
-        if (dates := _dates(left, right, rules)) is not None:
-            return dates
     folded_left, folded_right = left.casefold(), right.casefold()
     if folded_left == folded_right:
         return (Cause(Kind.CASE),)

@@ -6,7 +6,8 @@ is equal but for ids is equal as it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from comparators.ids import TOKEN
@@ -20,7 +21,10 @@ UUID_LENGTH = 36
 _LEGACY = b".%b." % (b"h" * _LEGACY_LENGTH)
 """An ObjectId between two bytes that are no hex digits: a part of a longer run of those is no id."""
 _UUID = b".hhhhhhhh.hhhh.hhhh.hhhh.hhhhhhhhhhhh."
+_ANY_CASE = _CLASSES.replace(b"H", b"h")
 _BORDERS = 2
+_HEX_ESCAPE = re.compile(rb"\\[ubf]")
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _RARE = 16
 
 
@@ -64,14 +68,36 @@ def with_uuids(body: bytes, uuid_of: Callable[[str], str | None]) -> Spelled:
     return Spelled("".join(parts).encode("latin-1"), back)
 
 
+def tokens(body: bytes) -> set[str]:
+    """Every id-like token of a JSON body, lower case: what to ask the id map for."""
+    if _HEX_ESCAPE.search(body):
+        # Hex digits of an escape are no part of the id behind it, and an escape may spell a part of an id.
+        body = _ESCAPE.sub(_unescaped, body)
+    text = body.decode("latin-1")
+    classes = (b" %b " % body).translate(_ANY_CASE)
+    ids = (_LEGACY, _LEGACY_LENGTH), (_UUID, UUID_LENGTH)
+    found = {text[at : at + length].lower() for needle, length in ids for at in _places(classes, needle, length)}
+    # What looks like a uuid may have other characters than hyphens between its parts.
+    return {token for token in found if len(token) == _LEGACY_LENGTH or TOKEN.fullmatch(token)}
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    code = int(found[1], 16) if found[1] else 0
+    return bytes((code,)) if 0x20 < code < 0x7F else b" "
+
+
+def _places(classes: bytes, needle: bytes, length: int) -> Iterator[int]:
+    """Where the text of each id begins whose class text is `needle`."""
+    at = classes.find(needle)
+    while at >= 0:
+        yield at
+        # The byte after an id may be the one before the next.
+        at = classes.find(needle, at + length + 1)
+
+
 def _holds(text: str, classes: bytes, back: dict[str, str]) -> bool:
     """Whether some uuid that is to be put in stands in the text already."""
-    at = classes.find(_UUID)
-    while at >= 0:
-        if text[at : at + UUID_LENGTH] in back:
-            return True
-        at = classes.find(_UUID, at + UUID_LENGTH)
-    return False
+    return any(text[at : at + UUID_LENGTH] in back for at in _places(classes, _UUID, UUID_LENGTH))
 
 
 def _follows_code(text: str, back: dict[str, str]) -> bool:

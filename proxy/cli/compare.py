@@ -46,9 +46,7 @@ BODY_BYTES = 512 * 1024 * 1024
 @click.command(epilog=EPILOG)
 @click.argument("primary", required=False, type=click.Path(path_type=Path))
 @click.argument("shadow", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--batch", metavar="FILE", help="JSON lines in, JSON lines out, in order; - reads standard input."
-)
+@click.option("--batch", metavar="FILE", help="JSON lines in, JSON lines out, in order; - reads standard input.")
 @click.option(
     "--rules",
     "rules_file",
@@ -56,9 +54,7 @@ BODY_BYTES = 512 * 1024 * 1024
     metavar="F",
     help="A file with a compare: block.",
 )
-@click.option(
-    "--ids", "ids_file", type=click.Path(path_type=Path), metavar="F", help="A JSON list of joined ids."
-)
+@click.option("--ids", "ids_file", type=click.Path(path_type=Path), metavar="F", help="A JSON list of joined ids.")
 @json_option
 def compare(
     *,

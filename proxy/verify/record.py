@@ -78,6 +78,7 @@ class Recorder:
         notes = [end.detail]
         notes += [f"{side} body: {why}" for side, why in (("primary", why_primary), ("shadow", why_shadow)) if why]
         comparison = end.pair.comparison if end.pair else None
+        notes += comparison.remarks if comparison else ()
         return Trace(
             id=self._chance.new_id(),
             at=self._chance.now(),

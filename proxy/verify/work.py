@@ -23,9 +23,10 @@ from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from comparators.compare import compare_responses
-from comparators.ids import IdTable, Pairings, tokens
+from comparators.ids import IdTable, Pairings
 from comparators.model import Comparison, Response
 from comparators.rules import Rules, compile_rules
+from comparators.spelling import tokens
 
 P = ParamSpec("P")
 T = TypeVar("T")
