@@ -129,8 +129,7 @@ class Walk:
         if alike and not one_text([left[key] for key in alike], [right[key] for key in alike], place.marks):
             unequal += [key for key in alike if not same(left[key], right[key], names.get(key, others).marks)]
             unequal.sort(key=list(left).index)
-        # Without marks nothing but what is unequal has come here.
-        look = self._compare if place.marks is None or place.marks else self._unequal
+        look = self._compare if careful else self._unequal
         for key in unequal:
             path.append(key)
             look(left[key], right[key], names.get(key, others))
@@ -177,12 +176,7 @@ class Walk:
             unequal = unequal_indexes(left, right, place.marks)
             if all([_one_row(left[index], right[index]) for index in unequal]):  # noqa: C419 - a list is faster
                 # Rows that bear one id stand opposite each other, and only these have to be looked at.
-                _, indexes, others = place.below()
-                look = self._compare if place.marks is None or place.marks else self._unequal
-                for index in unequal:
-                    path.append(index)
-                    look(left[index], right[index], indexes.get(index, others))
-                    path.pop()
+                self._pairs([(index, index) for index in unequal], left, right, place)
                 return
         elif self._waiting is not None and "order" in place.rules:
             self._waiting.append((list(path), left, right, place))
@@ -208,16 +202,21 @@ class Walk:
             )
         pairs = pairing.pairs
         mine, theirs = [left[a] for a, _ in pairs], [right[b] for _, b in pairs]
-        look = self._compare if place.marks is None or place.marks else self._unequal
-        for number in unequal_indexes(mine, theirs, place.marks):
-            a, b = pairs[number]
-            path.append(a)
-            look(left[a], right[b], place.index(a))
-            path.pop()
+        self._pairs([pairs[number] for number in unequal_indexes(mine, theirs, place.marks)], left, right, place)
         for index in pairing.missing:
             self._missing(index, left[index], place.index(index))
         for index in pairing.added:
             self._added(index, right[index], place.index(index))
+
+    def _pairs(self, pairs: list[tuple[int, int]], left: list[Any], right: list[Any], place: Place) -> None:
+        """Compare elements that are not the same, or of which some rule looks at equal ones too."""
+        path = self._path
+        _, indexes, others = place.below()
+        look = self._compare if indexes or others.concerns_equals else self._unequal
+        for a, b in pairs:
+            path.append(a)
+            look(left[a], right[b], indexes.get(a, others))
+            path.pop()
 
     def _equal(self, left: Any, right: Any, place: Place, room: int) -> bool:
         """Whether the walk would find nothing. A trial believes no new pairs and stops at the first difference."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from comparators.reading import TOLERANCES
 from proxy.admin.site import OPEN, PAGE
@@ -68,6 +69,15 @@ def test_the_shown_configuration_names_only_real_keys() -> None:
     keys = set(re.findall(r"^ {3}(\w+):", shown, re.MULTILINE))
     assert keys
     assert keys <= set(Settings.model_fields)
+
+
+def test_the_explained_comparison_prints_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = README.split("$ shadowread compare mongo.json postgres.json --ids ids.json\n")[1].split("```")[0]
+    monkeypatch.chdir(TOP / "tests" / "readme")
+    monkeypatch.setenv("COLUMNS", "120")
+    done = CliRunner().invoke(cli, ["compare", "mongo.json", "postgres.json", "--ids", "ids.json"])
+    assert done.exit_code == 1
+    assert shown.split() == done.output.split()
 
 
 def test_the_make_targets_exist() -> None:

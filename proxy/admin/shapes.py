@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from comparators.explain import MAX_EXPLAINED, explain
 from proxy.gate import GateResult
 from proxy.ledger.records import DomainCounts, Finding, RouteCounts, ToleratedCount, TraceSummary
 from proxy.model import Trace
@@ -98,6 +99,7 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         },
         "differences": [difference.as_json() for difference in trace.differences],
         "differences_total": trace.differences_total,
+        "explanations": [explain(difference).as_json() for difference in trace.differences[:MAX_EXPLAINED]],
         "settling": list(trace.settling),
         "detail": trace.detail,
     }

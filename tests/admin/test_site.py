@@ -162,6 +162,11 @@ async def test_a_trace_in_full_with_a_number_past_64_bits(site: Site) -> None:
     assert content["differences"][0] == {
         "path": "$.amount", "kind": "number_string", "primary": HUGE, "shadow": str(HUGE),
     }  # fmt: skip
+    first, second = content["explanations"]
+    assert (first["path"], first["kind"], first["shadow"]) == ("$.amount", "number_string", str(HUGE))
+    assert [(change["path"], change["primary"], change["shadow"]) for change in second["changes"]] == [
+        ("$.items.a[1]", 2, 3)
+    ]
     assert content["request"]["target"] == "/api/payments?page=1"
     assert content["primary"]["body"] == '{"amount": 10.5, "items": [1, 2]}'
 

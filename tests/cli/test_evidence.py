@@ -57,7 +57,7 @@ def test_a_trace_in_full(run: Run, config: Path) -> None:
     content = json.loads(run("trace", "trace0001", "-c", config, "--json").output)
     assert list(content) == [
         "id", "at", "domain", "route", "verdict", "request", "primary", "shadow", "differences",
-        "differences_total", "settling", "detail",
+        "differences_total", "explanations", "settling", "detail",
     ]  # fmt: skip
     assert content["differences"][0]["primary"] == HUGE
 

@@ -25,8 +25,8 @@ IDS = IdTable.of([IdPair("row", *pair) for pair in zip(LEGACIES, UUIDS, strict=T
 
 def compared(primary: Any, shadow: Any, by: Any, nulls: str | None = None, **more: Any) -> Comparison:
     order = {"sorted_by": by} if nulls is None else {"sorted_by": by, "nulls": nulls}
-    bodies = [json.dumps(side).encode() for side in (primary, shadow)]
-    return compare_bodies(*bodies, compile_rules([{"order": {"$": order}, **more}]), IDS)
+    one, other = (json.dumps(side).encode() for side in (primary, shadow))
+    return compare_bodies(one, other, compile_rules([{"order": {"$": order}, **more}]), IDS)
 
 
 def said(primary: Any, shadow: Any, by: Any, nulls: str | None = None, **more: Any) -> list[tuple[str, str]]:
@@ -65,7 +65,10 @@ def test_a_tie_that_changed_is_named_at_its_place() -> None:
 
 
 def test_several_keys_and_descending() -> None:
-    some = [{"_id": n, "a": a, "b": b} for n, (a, b) in enumerate([(1, 9), (1, 8), (1, 8), (2, 9), (2, 7), (2, 7)])]
+    some = [
+        {"_id": n, "a": a, "b": b}
+        for n, (a, b) in enumerate([(1, 9), (1, 8), (1, 8), (2, 9), (2, 7), (2, 7)])
+    ]
     assert said(some, turned(some, 0, 2, 1, 3, 5, 4), ["a", "-b"]) == []
     assert said(some, turned(some, 1, 0, 2, 3, 4, 5), ["a", "-b"]) == ORDER
     assert said(some, turned(some, 3, 4, 5, 0, 1, 2), ["a", "-b"]) == ORDER
@@ -130,7 +133,11 @@ SORTED = {
     "texts by code point": ["B", "C", "a", "b"],
     "texts without regard to case": ["a", "B", "c", "D"],
     "dates": ["2026-01-15T20:43:05Z", "2026-01-15T20:43:05.001Z", "2026-01-16T00:00:00Z"],
-    "dates of several zones": ["2026-01-15T23:00:00+02:00", "2026-01-15T21:30:00Z", "2026-01-15T20:00:00-03:00"],
+    "dates of several zones": [
+        "2026-01-15T23:00:00+02:00",
+        "2026-01-15T21:30:00Z",
+        "2026-01-15T20:00:00-03:00",
+    ],
     "booleans": [False, True],
 }
 
@@ -154,11 +161,11 @@ def test_dates_tie_by_instant() -> None:
 
 
 def test_numbers_tie_by_value_and_true_is_no_number() -> None:
-    bodies = [
+    one, other = (
         b'[{"_id":1,"n":1},{"_id":2,"n":1.0},{"_id":3,"n":10e-1}]',
         b'[{"_id":3,"n":10e-1},{"_id":2,"n":1.0},{"_id":1,"n":1}]',
-    ]
-    assert compare_bodies(*bodies, compile_rules([{"order": {"$": {"sorted_by": "n"}}}]), IDS).equal
+    )
+    assert compare_bodies(one, other, compile_rules([{"order": {"$": {"sorted_by": "n"}}}]), IDS).equal
     some = rows([1, True])
     assert said(some, turned(some, 1, 0), "n") == ORDER
 
@@ -176,7 +183,10 @@ def test_ids_sort_otherwise_in_either_store() -> None:
 
 
 def test_nested_fields() -> None:
-    some = [{"_id": n, "price": price} for n, price in enumerate([{"amount": 1}, {"amount": 1}, {"amount": 2}, None, 5, []])]
+    some = [
+        {"_id": n, "price": price}
+        for n, price in enumerate([{"amount": 1}, {"amount": 1}, {"amount": 2}, None, 5, []])
+    ]
     assert said(some, turned(some, 1, 0, 2, 3, 4, 5), "price.amount") == []
     assert said(some, turned(some, 1, 0, 2, 5, 3, 4), "price.amount") == [], "three without an amount"
     assert said(some, turned(some, 2, 0, 1, 3, 4, 5), "price.amount") == ORDER
@@ -195,15 +205,17 @@ def test_rows_without_ids_and_ties_with_tolerances() -> None:
     some = [{"n": 1, "v": "a"}, {"n": 1, "v": "b"}, {"n": 2, "v": "c"}]
     assert said(some, turned(some, 1, 0, 2), "n") == []
     assert said(some, turned(some, 1, 2, 0), "n") == ORDER
-    priced = [{"n": 1, "v": 1}, {"n": 1, "v": 5}, {"n": 1, "v": 1.004}]
-    near = {"tolerate": [{"kind": "number", "epsilon": 0.01}]}
+    priced: list[dict[str, Any]] = [{"n": 1, "v": 1}, {"n": 1, "v": 5}, {"n": 1, "v": 1.004}]
+    near: dict[str, Any] = {"tolerate": [{"kind": "number", "epsilon": 0.01}]}
     for order in itertools.permutations(range(3)):
         assert said(priced, turned(priced, *order), "n", **near) == [], order
     texts = [{"n": 1, "v": "1.50"}, {"n": 1, "v": "1.5"}]
     assert said(texts, texts[::-1], "n", tolerate=[{"kind": "number_string"}]) == []
 
 
-VALUES = st.one_of(st.none(), st.integers(0, 2), st.sampled_from(["a", "B", "1.50", "2026-01-15T20:43:05Z"]), st.booleans())
+VALUES = st.one_of(
+    st.none(), st.integers(0, 2), st.sampled_from(["a", "B", "1.50", "2026-01-15T20:43:05Z"]), st.booleans()
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -225,8 +237,11 @@ def test_two_sides_sorted_by_the_rule_are_equal_and_the_sides_do_not_matter(
     fields = [by] if isinstance(by, str) else by
     if all(type(value) is int for pair in values for value in pair):
         mine, theirs = (
-            sorted(side, key=lambda row: [-row[f[1:]] if f[0] == "-" else row[f] for f in fields]) for side in (some, other)
+            sorted(side, key=lambda row: [-row[f[1:]] if f[0] == "-" else row[f] for f in fields])
+            for side in (some, other)
         )
         assert said(mine, theirs, by, nulls) == []
-        in_order = [[row[f.lstrip("-")] for f in fields] for row in mine] == [[row[f.lstrip("-")] for f in fields] for row in other]
+        in_order = [[row[f.lstrip("-")] for f in fields] for row in mine] == [
+            [row[f.lstrip("-")] for f in fields] for row in other
+        ]
         assert said(mine, other, by, nulls) == ([] if in_order else ORDER)

@@ -18,7 +18,8 @@ from comparators.rules import compile_rules
 from comparators.spelling import restored, with_uuids
 from tests.comparators.fuzz.making import PAIRS, draw
 
-(_, LEGACY, UUID), (_, OTHER, OTHER_UUID), *_ = PAIRS
+_, LEGACY, UUID = PAIRS[0]
+_, OTHER, OTHER_UUID = PAIRS[1]
 _, B_LEGACY, B_UUID = PAIRS[3]
 F_LEGACY, F_UUID = "f5f1a2b3c4d5e6f708192a05", "f8e6a100-3c5d-4e7f-8a91-b2c3d4e5f605"
 KNOWN = {legacy: uuid for _, legacy, uuid in PAIRS} | {F_LEGACY: F_UUID}
@@ -89,8 +90,8 @@ def test_what_was_put_in_can_be_undone(rng: random.Random) -> None:
 
 
 def said(primary: Any, shadow: Any, block: dict[str, Any] | None = None) -> list[tuple[str, str]]:
-    bodies = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in (primary, shadow)]
-    found = compare_bodies(*bodies, compile_rules([block or {}]), TABLE)
+    one, other = (side if isinstance(side, bytes) else json.dumps(side).encode() for side in (primary, shadow))
+    found = compare_bodies(one, other, compile_rules([block or {}]), TABLE)
     return [(one.path, one.kind.value) for one in found.differences]
 
 
@@ -102,8 +103,8 @@ def test_hex_digits_behind_an_escape_are_no_id() -> None:
         assert said(f'["\\{legacy}", "{LEGACY}"]'.encode(), f'["\\{legacy}","{UUID}"]'.encode()) == []
     code = f"00{LEGACY[:22]}"
     table = IdTable.of([IdPair("user", code, UUID)])
-    bodies = [f'["\\u{code}"]'.encode(), f'["\\u{UUID[:8]}-{UUID[9:]}"]'.encode()]
-    assert not compare_bodies(*bodies, compile_rules([{}]), table).equal
+    one, other = (f'["\\u{name}"]'.encode() for name in (code, UUID))
+    assert not compare_bodies(one, other, compile_rules([{}]), table).equal
 
 
 def test_two_names_do_not_become_one() -> None:
@@ -132,15 +133,17 @@ def test_differences_show_what_stood_in_the_bodies() -> None:
 def test_an_id_that_the_map_has_learnt_outweighs_what_was_believed() -> None:
     """A pair taken on trust before the map knew better does not make another row's uuid the same."""
     pairings, rules = Pairings(), compile_rules([{"ids": "inferred"}])
-    believed = [json.dumps([one]).encode() for one in (UNKNOWN, UUID)]
-    assert compare_bodies(*believed, rules, IdTable(), pairings=pairings).inferred == ((UNKNOWN, UUID),)
+    one, other = (json.dumps([side]).encode() for side in (UNKNOWN, UUID))
+    assert compare_bodies(one, other, rules, IdTable(), pairings=pairings).inferred == ((UNKNOWN, UUID),)
     table = IdTable.of([IdPair("user", LEGACY, UUID)])
-    now = [json.dumps(one).encode() for one in ([LEGACY, UNKNOWN], [UUID, UUID])]
-    found = compare_bodies(*now, rules, table, pairings=pairings)
+    one, other = (json.dumps(side).encode() for side in ([LEGACY, UNKNOWN], [UUID, UUID]))
+    found = compare_bodies(one, other, rules, table, pairings=pairings)
     assert [(one.path, one.kind.value) for one in found.differences] == [("$[1]", "id_mismatch")]
 
 
-@pytest.mark.parametrize("run", ["a" * 2_000_000, "ab12" * 500_000, f"{LEGACY}0" * 80_000, f"{LEGACY}." * 80_000, "-" * 2_000_000])
+@pytest.mark.parametrize(
+    "run", ["a" * 2_000_000, "ab12" * 500_000, f"{LEGACY}0" * 80_000, f"{LEGACY}." * 80_000, "-" * 2_000_000]
+)
 def test_long_runs_take_linear_time(run: str) -> None:
     start = time.perf_counter()
     with_uuids(f'["{run}"]'.encode(), KNOWN.get)
