@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from comparators.automaton import Place
@@ -73,15 +75,22 @@ def _spelled(
     primary: bytes, shadow: bytes, rules: Rules, ids: IdTable, pairings: Pairings | None
 ) -> tuple[Spelled, Spelled]:
     """Both bodies with known ids in one spelling."""
-    plain = ids.plain
     # What was believed of ids without an entity holds only where the rules name none.
     believed = None if pairings is None or rules.entities else pairings.plain
-    if rules.ids == "exact" or rules.names_ids or not (plain or believed):
+    if rules.ids == "exact" or rules.names_ids or not (ids.plain or believed):
         return Spelled(primary, {}), Spelled(shadow, {})
-    uuid_of = (lambda legacy: plain.get(legacy) or believed.get(legacy)) if believed else plain.get
+    uuid_of = partial(_uuid_of, ids, believed) if believed else ids.plain.get
     left = with_uuids(primary, uuid_of)
     # A shadow that has ObjectIds where the primary has them too is shorter than the primary with uuids.
     return left, with_uuids(shadow, uuid_of) if len(shadow) < len(left.body) else Spelled(shadow, {})
+
+
+def _uuid_of(ids: IdTable, believed: Mapping[str, str], legacy: str) -> str | None:
+    if legacy in ids.by_legacy:
+        return ids.plain.get(legacy)
+    uuid = believed.get(legacy)
+    # What the map says of an id, perhaps since the pair was believed, is the truth.
+    return None if uuid is None or uuid in ids.by_uuid else uuid
 
 
 def _compare(

@@ -183,10 +183,8 @@ def test_ids_sort_otherwise_in_either_store() -> None:
 
 
 def test_nested_fields() -> None:
-    some = [
-        {"_id": n, "price": price}
-        for n, price in enumerate([{"amount": 1}, {"amount": 1}, {"amount": 2}, None, 5, []])
-    ]
+    prices: list[Any] = [{"amount": 1}, {"amount": 1}, {"amount": 2}, None, 5, []]
+    some = [{"_id": n, "price": price} for n, price in enumerate(prices)]
     assert said(some, turned(some, 1, 0, 2, 3, 4, 5), "price.amount") == []
     assert said(some, turned(some, 1, 0, 2, 5, 3, 4), "price.amount") == [], "three without an amount"
     assert said(some, turned(some, 2, 0, 1, 3, 4, 5), "price.amount") == ORDER
