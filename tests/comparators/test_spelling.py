@@ -8,8 +8,6 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from comparators.compare import compare_bodies
 from comparators.decode import decode
@@ -80,13 +78,12 @@ def test_what_is_no_known_id_or_could_not_be_undone_is_left_alone(text: str) -> 
     assert not spelled.back
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_what_was_put_in_can_be_undone(rng: random.Random) -> None:
-    one = draw(rng)
-    for body in (one.primary, one.shadow):
-        spelled = with_uuids(body, KNOWN.get)
-        assert restored(decode(spelled.body), spelled.back) == decode(body)
+def test_what_was_put_in_can_be_undone() -> None:
+    for seed in range(2_000):
+        one = draw(random.Random(seed))
+        for body in (one.primary, one.shadow):
+            spelled = with_uuids(body, KNOWN.get)
+            assert restored(decode(spelled.body), spelled.back) == decode(body), body
 
 
 def said(primary: Any, shadow: Any, block: dict[str, Any] | None = None) -> list[tuple[str, str]]:
@@ -144,7 +141,7 @@ def test_an_id_that_the_map_has_learnt_outweighs_what_was_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    "run", ["a" * 2_000_000, "ab12" * 500_000, f"{LEGACY}0" * 80_000, f"{LEGACY}." * 80_000, "-" * 2_000_000]
+    "run", ["a" * 500_000, "ab12" * 100_000, f"{LEGACY}0" * 20_000, f"{LEGACY}." * 20_000, "-" * 500_000]
 )
 def test_long_runs_take_linear_time(run: str) -> None:
     start = time.perf_counter()
