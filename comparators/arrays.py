@@ -8,6 +8,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+Keys = Sequence[Sequence[Hashable]]
+"""The keys of the primary's elements and of the shadow's."""
+
+_MANY = 60
 MAX_GAP = 40_000
 """The largest product of two lengths that is aligned cell by cell; a larger gap is paired by position."""
 
@@ -132,6 +136,82 @@ def aligned(left: Sequence[Hashable], right: Sequence[Hashable]) -> Pairing:
         a0, b0 = a1 + 1, b1 + 1
     pairs.extend((len(left) - end + i, len(right) - end + i) for i in range(end))
     return Pairing(tuple(pairs), tuple(missing), tuple(added), cut=cut)
+
+
+def aligned_within(exact: Keys, loose: Keys) -> Pairing:
+    """`aligned` by keys that surely mean one value, and between those by keys that may mean several."""
+    base = aligned(*exact)
+    sure = [(a, b) for a, b in base.pairs if exact[0][a] == exact[1][b]]
+    stop = (len(exact[0]), len(exact[1]))
+    pairs, missing, added = [], [], []
+    cut, a0, b0 = base.cut, 0, 0
+    for a1, b1 in (*sure, stop):
+        gap = aligned(loose[0][a0:a1], loose[1][b0:b1])
+        pairs += [(a0 + a, b0 + b) for a, b in gap.pairs]
+        missing += [a0 + a for a in gap.missing]
+        added += [b0 + b for b in gap.added]
+        cut = cut or gap.cut
+        if (a1, b1) != stop:
+            pairs.append((a1, b1))
+        a0, b0 = a1 + 1, b1 + 1
+    return Pairing(tuple(pairs), tuple(missing), tuple(added), cut=cut)
+
+
+def left_over(pairs: Sequence[tuple[int, int]], left: int, right: int, *, cut: bool) -> Pairing:
+    """The pairing of arrays of these lengths that has just these pairs."""
+    mine, theirs = {a for a, _ in pairs}, {b for _, b in pairs}
+    return Pairing(
+        tuple(pairs),
+        tuple([a for a in range(left) if a not in mine]),
+        tuple([b for b in range(right) if b not in theirs]),
+        cut=cut,
+    )
+
+
+def matched(
+    left: Sequence[int],
+    right: Sequence[int],
+    pairs: Sequence[tuple[int, int]],
+    equal: Callable[[int, int], bool],
+    may_try: Callable[[], bool],
+) -> tuple[list[tuple[int, int]], bool]:
+    """As many pairs of equal ones as there can be (Kuhn's algorithm), and whether some may have been missed.
+
+    `left` has those that seek a partner among `right`, where `pairs` have theirs already. Past `_MANY` elements, or
+    when `may_try` says no, partners once found are kept.
+    """
+    known: dict[tuple[int, int], bool] = dict.fromkeys(pairs, True)
+    owner: dict[int, int] = {b: a for a, b in pairs}
+    augment = len(left) <= _MANY and len(right) <= _MANY
+    cut = False
+
+    def holds(a: int, b: int) -> bool:
+        nonlocal cut
+        if (a, b) not in known:
+            if not may_try():
+                cut = True
+                return False
+            known[a, b] = equal(a, b)
+        return known[a, b]
+
+    def assign(a: int, seen: set[int]) -> bool:
+        for b in right:
+            if b in seen or (b in owner and not augment) or not holds(a, b):
+                continue
+            seen.add(b)
+            if b not in owner or assign(owner[b], seen):
+                owner[b] = a
+                return True
+            if cut:
+                break
+        return False
+
+    missed = False
+    for a in left:
+        missed = not assign(a, set()) or missed
+        if cut:
+            break
+    return sorted((a, b) for b, a in owner.items()), cut or (missed and not augment)
 
 
 def _anchors(

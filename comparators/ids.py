@@ -41,6 +41,8 @@ class IdTable:
     by_uuid: Mapping[str, tuple[IdPair, ...]] = field(default_factory=dict)
     plain: Mapping[str, str] = field(default_factory=dict)
     """The uuid of every legacy id that is joined to one uuid alone, which is joined to no other: nearly all of them."""
+    one_to_one: bool = True
+    """Whether all of them are."""
 
     @classmethod
     def of(cls, pairs: Iterable[IdPair]) -> IdTable:
@@ -58,7 +60,7 @@ class IdTable:
                     if (other.legacy, other.uuid) != (pair.legacy, pair.uuid):
                         plain.pop(other.legacy, None)
                         plain.pop(pair.legacy, None)
-        return cls(by_legacy, by_uuid, plain)
+        return cls(by_legacy, by_uuid, plain, one_to_one=len(plain) == len(by_legacy))
 
 
 class Pairings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from comparators.automaton import Place
@@ -12,6 +13,9 @@ from comparators.scalars import Context_, causes
 
 _MAX_CLAIMS = 16
 """How many names that can be read alike are looked at."""
+
+
+Restored = Callable[[Any, Any], tuple[Any, Any]]
 
 
 class Join(NamedTuple):
@@ -35,8 +39,12 @@ def joins(
     only_right: list[str],
     place: Place,
     context: Context_,
+    restored: Restored,
 ) -> list[Join]:
-    """The members that stand for each other among those whose names one side alone has."""
+    """The members that stand for each other among those whose names one side alone has.
+
+    `restored` gives two values as they stood in their bodies.
+    """
     found = _by_id(only_left, only_right, place, context) if context.ids != "exact" else []
     taken_left, taken_right = {join.left for join in found}, {join.right for join in found}
     names = [(rule.names, slot) for rule, slot in place.aliases]
@@ -46,7 +54,11 @@ def joins(
         b = [name for name in only_right if name in some and name not in taken_right]
         if len(a) != 1 or len(b) != 1:
             continue
-        if why == "own_id" and not _one_value(left[a[0]], right[b[0]], place.name(a[0]), context):
+        if why == "own_id" and (
+            _forgiven_alone(left[a[0]], place.name(a[0]))
+            or _forgiven_alone(right[b[0]], place.name(b[0]))
+            or not _one_value(*restored(left[a[0]], right[b[0]]), place.name(a[0]), context)
+        ):
             continue
         found.append(Join(a[0], b[0], why))
         taken_left.add(a[0])
@@ -90,6 +102,11 @@ def _by_id(only_left: list[str], only_right: list[str], place: Place, context: C
         # One unknown id a side: the only pairing there is, unless it contradicts an earlier one.
         found.append(Join(rest[0], others[0], "id"))
     return found
+
+
+def _forgiven_alone(value: Any, place: Place) -> bool:
+    """Whether a rule says that the member may be on one side alone."""
+    return place.ignored or (value is None and "null_missing" in place.rules)
 
 
 def _one_value(left: Any, right: Any, place: Place, context: Context_) -> bool:

@@ -8,17 +8,18 @@ much costs an explanation, never a difference.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
-from decimal import Decimal
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from comparators.automaton import Place
 from comparators.extended import unwrap
-from comparators.ids import LEGACY, TOKEN, canonical, translate, whole
+from comparators.ids import LEGACY, TOKEN, IdTable, canonical, translate, whole
+from comparators.orders import Sorted
 from comparators.scalars import Context_, as_decimal, instant
 
 OWN_IDS = ("_id", "id")
 """The names under which an object bears its own id, the likelier first."""
+_LEGACY_LENGTH = 24
 
 
 class TooDeepError(Exception):
@@ -28,11 +29,15 @@ class TooDeepError(Exception):
 class Forms:
     """The forms of one comparison: equal numbers for equal values.
 
-    Each container is looked at once per place; values must outlive this object.
+    Each container is looked at once per place; values must outlive this object. `exact` forms know ids, ignored places
+    and arrays without order, but no tolerances: values of one exact form are surely equal. `joins_more` says
+    that some other form was made that joins more than the rules do.
     """
 
-    def __init__(self, context: Context_) -> None:
+    def __init__(self, context: Context_, *, exact: bool = False) -> None:
         self._context = context
+        self._exact = exact
+        self.joins_more = False
         self._numbers: dict[Hashable, int] = {}
         self._known: dict[tuple[int, int], int] = {}
         self._believed = 0
@@ -42,7 +47,9 @@ class Forms:
         if place.ignored:
             return self._number(("ignored",))
         if not isinstance(value, dict | list):
-            return self._number(_scalar(value, place, self._context))
+            if self._exact:
+                return self._number(_exact_scalar(value, self._context))
+            return self._number(_scalar(value, place.rules, self._context))
         if room <= 0:
             raise TooDeepError
         pairings = self._context.pairings
@@ -61,22 +68,27 @@ class Forms:
         return self._numbers.setdefault(made, len(self._numbers))
 
     def _array(self, value: list[Any], place: Place, room: int) -> Hashable:
-        if not value and "empty" in place.rules:
+        if not value and "empty" in place.rules and not self._exact:
             return ("empty",)
         items = [0] * len(value)
         for index, item in enumerate(value):
             # Not a comprehension: that is one more stack frame for each level.
             items[index] = self.of(item, place.index(index), room - 1)
-        if "order" in place.rules:
+        order = place.rules.get("order")
+        if order is not None and not (self._exact and isinstance(order, Sorted)):
+            self.joins_more = self.joins_more or isinstance(order, Sorted)
             return ("bag", frozenset(Counter(items).items()))
         return ("list", tuple(items))
 
     def _object(self, value: dict[str, Any], place: Place, room: int) -> Hashable:
+        if self._exact:
+            return self._exact_object(value, place, room)
         if not value and "empty" in place.rules:
             return ("empty",)
         if len(value) == 1 and (wrapped := unwrap(value)) is not None:
+            self.joins_more = True
             number = as_decimal(wrapped.text) if wrapped.sort == "number" else None
-            return _scalar(wrapped.text if number is None else number, place, self._context)
+            return _scalar(wrapped.text if number is None else number, place.rules, self._context)
         members: list[tuple[str, int]] = []
         for key, item in value.items():
             below = place.name(key)
@@ -91,33 +103,57 @@ class Forms:
             members.append((name, self.of(item, below, room - 1)))
         return ("object", frozenset(members))
 
+    def _exact_object(self, value: dict[str, Any], place: Place, room: int) -> Hashable:
+        members: list[tuple[str, int]] = []
+        for key, item in value.items():
+            below = place.name(key)
+            if not below.ignored:
+                members.append((_exact_text(key, self._context), self.of(item, below, room - 1)))
+        return ("object", frozenset(members))
 
-def _scalar(value: Any, place: Place, context: Context_) -> Hashable:
-    rules = place.rules
+
+def _exact_scalar(value: Any, context: Context_) -> Hashable:
+    if isinstance(value, str):
+        return ("text", _exact_text(value, context))
+    return (type(value) is bool, value)
+
+
+def _exact_text(text: str, context: Context_) -> str:
+    """The text with ids put as uuids where they are joined one to one, so that no two rows become one."""
+    if context.ids == "exact" or len(text) < _LEGACY_LENGTH or text in context.table.by_uuid:
+        return text
+    return TOKEN.sub(lambda found: _surely(found[0], context.table), text)
+
+
+def _surely(token: str, table: IdTable) -> str:
+    if token in table.plain:
+        return table.plain[token]
+    uuids = {pair.uuid for pair in table.by_legacy.get(token, ())}
+    back = {pair.legacy for uuid in uuids for pair in table.by_uuid.get(uuid, ())}
+    return uuids.pop() if len(uuids) == 1 == len(back) else token
+
+
+def _scalar(value: Any, rules: Mapping[str, Any], context: Context_) -> Hashable:
     if value is None or value == "":
         return ("empty",) if "empty" in rules else (type(value).__name__,)
     if isinstance(value, bool):
         return ("bool", value)
     if isinstance(value, str):
-        return _text(value, place, context)
+        return _text(value, rules, context)
     if "number" in rules:
         return ("near",)
     return ("decimal" if "number_string" in rules else "number", value)
 
 
-def _text(value: str, place: Place, context: Context_) -> Hashable:
+def _text(value: str, rules: Mapping[str, Any], context: Context_) -> Hashable:
     if context.ids != "exact" and len(value) >= 24 and TOKEN.search(value):
         if context.pairings is not None:
-            return ("text", TOKEN.sub(lambda found: _believed(found[0].lower(), place, context), value))
+            return ("text", TOKEN.sub(lambda found: _believed(found[0].lower(), rules, context), value))
         return ("text", translate(value, context.table))
-    rules = place.rules
     if not rules:
         return ("text", value)
     if {"number_string", "decimal_scale", "number"} & rules.keys():
-        try:
-            written = Decimal(value) if len(value) < 1_000 and value.strip("-0123456789.") == "" else None
-        except ArithmeticError:
-            written = None
+        written = as_decimal(value)
         if written is not None:
             return ("near",) if "number" in rules else ("decimal", written)
     if ("date_format" in rules or "date_precision" in rules) and (at := instant(value)) is not None:
@@ -131,7 +167,7 @@ def _text(value: str, place: Place, context: Context_) -> Hashable:
     return ("text", value)
 
 
-def _believed(token: str, place: Place, context: Context_) -> str:
+def _believed(token: str, rules: Mapping[str, Any], context: Context_) -> str:
     """Under `inferred` an id is known by its partner, and one that has none yet matches any other such id."""
     pairings = context.pairings
     if pairings is None:
@@ -139,7 +175,7 @@ def _believed(token: str, place: Place, context: Context_) -> str:
     known = canonical(token, context.table)
     if known != token or not LEGACY.fullmatch(token):
         return known if pairings.partners(known) or known in context.table.by_uuid else "?"
-    return pairings.partner(place.rules.get("entity", ""), token) or "?"
+    return pairings.partner(rules.get("entity", ""), token) or "?"
 
 
 def identity(value: Any, context: Context_) -> Hashable | None:

@@ -65,15 +65,15 @@ class Report:
         """Whether differences are only counted from here on."""
         return len(self._differences) >= self._limit
 
-    def differ(self, path: list[Key], kind: Kind, left: Any, right: Any) -> None:
-        """Note a difference between two `restored` values."""
+    def differ(self, path: list[Key], kind: Kind, left: Any, right: Any, *, shadow_alone: bool = False) -> None:
+        """Note a difference between two `restored` values; `shadow_alone` says that only the shadow has the member."""
         self._total += 1
         if len(self._differences) >= self._limit:
             return
         if self._left_back or self._right_back:
             for key in path:
                 if type(key) is str and len(key) >= UUID_LENGTH:
-                    path = self._as_named(path, shadow_alone=kind is Kind.ADDED)
+                    path = self._as_named(path, shadow_alone=shadow_alone)
                     break
         self._differences.append(Difference(render(path), kind, left, right))
 
@@ -85,6 +85,16 @@ class Report:
     def as_trial(self, max_depth: int) -> Trial:
         """The report of a trial on two of the values."""
         return Trial(self._left_back, self._right_back, max_depth, 0)
+
+    def as_named(self, left: dict[str, Any], right: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Both objects with the names that stood in their bodies, when one has both ids of a row for names: the only
+        name of the other was put as the uuid, and would stand for the wrong one. None for all other objects."""
+        if not _names_both(left, right, self._left_back) and not _names_both(right, left, self._right_back):
+            return None
+        return (
+            {restored(name, self._left_back): value for name, value in left.items()},
+            {restored(name, self._right_back): value for name, value in right.items()},
+        )
 
     def remark(self, path: list[Key], text: str) -> None:
         if len(self._remarks) < _MAX_REMARKS:
@@ -105,7 +115,7 @@ class Trial(Report):
 
     trial = True
 
-    def differ(self, path: list[Key], kind: Kind, left: Any, right: Any) -> None:  # noqa: ARG002 - the base's signature
+    def differ(self, path: list[Key], kind: Kind, left: Any, right: Any, *, shadow_alone: bool = False) -> None:  # noqa: ARG002 - the base's signature
         raise UnequalError
 
     def tolerate(self, path: list[Key], kind: str, place: Place, slot: str) -> None:
@@ -113,6 +123,11 @@ class Trial(Report):
 
     def remark(self, path: list[Key], text: str) -> None:
         """The walk for good meets the same bound."""
+
+
+def _names_both(one: dict[str, Any], other: dict[str, Any], back: dict[str, str]) -> bool:
+    """Whether `other` has the uuid as well as the ObjectId that was put as it among the names of `one`."""
+    return bool(back) and any(len(name) == UUID_LENGTH and name in other and back.get(name) in other for name in one)
 
 
 def _check_depth(value: Any, room: int) -> None:

@@ -19,6 +19,7 @@ from comparators.reading import IdMode, Reading, RuleProblem, Tolerance, read_bl
 
 __all__ = ["DEFAULT_HEADERS", "RuleProblem", "Rules", "RulesError", "Tolerance", "check_rules", "compile_rules"]
 
+FUZZY = frozenset({"number", "number_string", "date_precision", "alias", "populated"})
 DEFAULT_HEADERS = ("content-type", "location", "link", "x-total-count")
 
 
@@ -34,8 +35,9 @@ class RulesError(ValueError):
 class Rules:
     """The compiled rules of one route. `root` is the place of the whole body; `fingerprint` changes with any rule.
 
-    `expired` names the rules whose `until` has passed: they are not applied. `fuzzy` and `entities` say whether there
-    is any epsilon or named entity, `names_ids` whether some path has an id for a name.
+    `expired` names the rules whose `until` has passed: they are not applied. `fuzzy` says that some rule
+    forgives what does not carry over (A equals B and B equals C, but not A C), `entities` that some names an entity,
+    and `names_ids` that some path has an id for a name.
     """
 
     status: Literal["exact", "class"]
@@ -72,7 +74,7 @@ def compile_rules(layers: Sequence[Mapping[str, Any]], *, today: date | None = N
         ids=_nearest([r.ids for r in readings]) or "mapped",
         root=automaton.start(),
         names_ids=automaton.names_ids,
-        fuzzy=any(rule.kind == "number" for r in readings for rule in r.tolerances),
+        fuzzy=any(rule.kind in FUZZY for r in readings for rule in r.tolerances) or any(r.entities for r in readings),
         entities=any(r.entities for r in readings),
         fingerprint=_fingerprint(layers, [text for r in readings for text in r.expired]),
         expired=tuple(text for r in readings for text in r.expired),

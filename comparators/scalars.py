@@ -38,7 +38,7 @@ class Cause:
 class Context_(NamedTuple):  # noqa: N801 - decimal's Context is used beside it
     """What a comparison needs besides the values. `pairings` is given under `ids: inferred`.
 
-    `fuzzy` says that some rule has an epsilon, so that equal forms do not mean equal values.
+    `fuzzy` is that of the rules: values of one form need not be equal.
     """
 
     table: IdTable
@@ -157,7 +157,13 @@ def _with_ids_of(left: str, right: str, rules: Mapping[str, Any], context: Conte
     if any(_id_kind(a.lower(), b.lower(), rules, context) for a, b in zip(mine, others, strict=True) if a != b):
         return left
     following = iter(others)
-    return TOKEN.sub(lambda _: next(following), left)
+
+    def respelled(found: re.Match[str]) -> str:
+        other = next(following)
+        # The same id in another case stays as it is: that is a cause of its own.
+        return found[0] if found[0].lower() == other.lower() else other
+
+    return TOKEN.sub(respelled, left)
 
 
 def _id_kind(left: str, right: str, rules: Mapping[str, Any], context: Context_) -> Kind | None:

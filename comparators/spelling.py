@@ -23,6 +23,8 @@ _LEGACY = b".%b." % (b"h" * _LEGACY_LENGTH)
 _UUID = b".hhhhhhhh.hhhh.hhhh.hhhh.hhhhhhhhhhhh."
 _ANY_CASE = _CLASSES.replace(b"H", b"h")
 _BORDERS = 2
+_MISLEADING = re.compile(rb"\\(?:[bf][0-9a-f]{23}|u[0-9a-f]{24}|u00(?:3[0-9]|2[dD]|4[1-6]|6[1-6]))")
+"""An escape whose end looks like the beginning of an id, or one that spells a part of a uuid."""
 _HEX_ESCAPE = re.compile(rb"\\[ubf]")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _RARE = 16
@@ -39,7 +41,8 @@ def with_uuids(body: bytes, uuid_of: Callable[[str], str | None]) -> Spelled:
     """`body` with every ObjectId that `uuid_of` knows put as its uuid, in values and names and inside texts.
 
     `uuid_of` must be one to one. The body comes back as it is when the change could not be undone: when a uuid that
-    would be put in stands there already (two names of one object could become the same), or an id follows a `\\u`.
+    would be put in stands there already (two names of one object could become the same) or may stand there spelled with
+    escapes, or when what looks like an id begins in an escape.
     """
     text = body.decode("latin-1")
     # The blanks let an id begin or end the body, and make a position in `classes` that of the byte after it.
@@ -62,7 +65,7 @@ def with_uuids(body: bytes, uuid_of: Callable[[str], str | None]) -> Spelled:
             back[uuid] = legacy
             done = end
         at = end + _BORDERS
-    if not back or _holds(text, classes, back) or (has_code_escape(body) and _follows_code(text, back)):
+    if not back or _holds(text, classes, back) or ("\\" in text and _MISLEADING.search(body)):
         return Spelled(body, {})
     append(text[done:])
     return Spelled("".join(parts).encode("latin-1"), back)
@@ -98,11 +101,6 @@ def _places(classes: bytes, needle: bytes, length: int) -> Iterator[int]:
 def _holds(text: str, classes: bytes, back: dict[str, str]) -> bool:
     """Whether some uuid that is to be put in stands in the text already."""
     return any(text[at : at + UUID_LENGTH] in back for at in _places(classes, _UUID, UUID_LENGTH))
-
-
-def _follows_code(text: str, back: dict[str, str]) -> bool:
-    """Whether what looks like an id is partly the code of a character."""
-    return any(f"\\u{legacy}" in text for legacy in back.values())
 
 
 def has_code_escape(body: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from comparators.automaton import Place
 from comparators.normal import Forms
 from comparators.same import Marks, same
 from comparators.scalars import Context_
@@ -19,8 +20,10 @@ class Trials:
     def __init__(self, context: Context_) -> None:
         self._context = context
         self._forms: dict[bool, Forms] = {}
+        self.exact = Forms(context._replace(pairings=None), exact=True)
         self._left = MAX_EFFORT
         self._unequal: set[tuple[int, int]] = set()
+        self._failed: set[tuple[int, int, int]] = set()
 
     def forms(self, *, believing: bool) -> Forms:
         """The forms of values; trials go without the pairs of ids that the comparison has believed."""
@@ -45,3 +48,11 @@ class Trials:
             return True
         self._unequal.add(key)
         return False
+
+    def fail(self, left: Any, right: Any, place: Place) -> None:
+        """Remember that a trial has found two containers unequal under the rules of `place`."""
+        if type(left) is dict or type(left) is list:
+            self._failed.add((id(left), id(right), id(place)))
+
+    def failed(self, left: Any, right: Any, place: Place) -> bool:
+        return (id(left), id(right), id(place)) in self._failed

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from comparators.automaton import Place
 from comparators.elements import Arrangement, Elements
 from comparators.extended import extended_causes, id_text, rewrapped_causes, unwrap
-from comparators.members import has_id, joins
+from comparators.members import Join, has_id, joins
 from comparators.model import Kind
 from comparators.normal import TooDeepError
 from comparators.paths import Key
@@ -126,9 +127,13 @@ class Walk:
                 elif value is other or same(value, other):
                     continue
             (only_left if other is _ABSENT else unequal).append(key)
-        if alike and not one_text([left[key] for key in alike], [right[key] for key in alike], place.marks):
+        # With their names: a mark may be the name of one of them.
+        if alike and not one_text({key: left[key] for key in alike}, {key: right[key] for key in alike}, place.marks):
             unequal += [key for key in alike if not same(left[key], right[key], names.get(key, others).marks)]
             unequal.sort(key=list(left).index)
+        if (only_left or len(left) != len(right)) and (as_named := self._report.as_named(left, right)) is not None:
+            self._objects(*as_named, place)
+            return
         look = self._compare if careful else self._unequal
         for key in unequal:
             path.append(key)
@@ -146,7 +151,10 @@ class Walk:
                 (list(path), {key: left[key] for key in only_left}, {key: right[key] for key in only_right}, place)
             )
             return
-        found = joins(left, right, only_left, only_right, place, self._context) if only_left and only_right else []
+        found: list[Join] = []
+        if only_left and only_right:
+            restored = partial(self._report.restored, path)
+            found = joins(left, right, only_left, only_right, place, self._context, restored)
         for join in found:
             path.append(join.left)
             if join.why == "own_id":
@@ -214,17 +222,26 @@ class Walk:
         _, indexes, others = place.below()
         look = self._compare if indexes or others.concerns_equals else self._unequal
         for a, b in pairs:
+            below = indexes.get(a, others)
             path.append(a)
-            look(left[a], right[b], indexes.get(a, others))
+            try:
+                look(left[a], right[b], below)
+            except UnequalError:
+                # What a trial finds out deep inside is known to the trials of the levels below.
+                self._shared().fail(left[a], right[b], below)
+                raise
             path.pop()
 
     def _equal(self, left: Any, right: Any, place: Place, room: int) -> bool:
         """Whether the walk would find nothing. A trial believes no new pairs and stops at the first difference."""
+        if self._shared().failed(left, right, place):
+            return False
         trial = Walk(self._context._replace(pairings=None), self._report.as_trial(room), room)
         trial._trials = self._shared()
         try:
             trial.run(left, right, place)
         except UnequalError:
+            self._shared().fail(left, right, place)
             return False
         return True
 
@@ -263,9 +280,18 @@ class Walk:
 
     def _added(self, key: Key, value: Any, place: Place) -> None:
         null = value is None and type(key) is str
-        self._lone(key, _NULL_MISSING if null else _ADDED, None, value, place)
+        self._lone(key, _NULL_MISSING if null else _ADDED, None, value, place, shadow_alone=True)
 
-    def _lone(self, key: Key, found: tuple[Cause, ...], left: Any, right: Any, place: Place) -> None:
+    def _lone(
+        self,
+        key: Key,
+        found: tuple[Cause, ...],
+        left: Any,
+        right: Any,
+        place: Place,
+        *,
+        shadow_alone: bool = False,
+    ) -> None:
         """Something that one side alone has."""
         self._path.append(key)
         if place.ignored:
@@ -273,16 +299,18 @@ class Walk:
         else:
             if not self._report.full:
                 left, right = self._report.restored(self._path, left, right)
-            self._name(found, left, right, place)
+            self._name(found, left, right, place, shadow_alone=shadow_alone)
         self._path.pop()
 
-    def _name(self, found: tuple[Cause, ...], left: Any, right: Any, place: Place) -> None:
+    def _name(
+        self, found: tuple[Cause, ...], left: Any, right: Any, place: Place, *, shadow_alone: bool = False
+    ) -> None:
         """Name every cause that no rule forgives: a tolerance of one of two causes does not hide the other."""
         for cause in found:
             if cause.tolerance in place.rules:
                 self._report.tolerate(self._path, cause.tolerance, place, cause.tolerance)
             else:
-                self._report.differ(self._path, cause.kind, left, right)
+                self._report.differ(self._path, cause.kind, left, right, shadow_alone=shadow_alone)
 
 
 def _is_empty(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from comparators.ids import TOKEN
@@ -51,7 +51,7 @@ def _instead(old: Any, other_id: str) -> Iterator[tuple[str, Any]]:
             yield "as a text", str(old).lower()
         case int() | Decimal():
             yield "one more", old + 1
-            yield "a trifle more", Decimal(old) + Decimal("1e-18")
+            yield "a trifle more", Context(prec=100).add(Decimal(old), Decimal("1e-18"))
             yield "as a text", str(old)
             yield "in an array", [old]
         case str():

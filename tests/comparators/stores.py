@@ -101,9 +101,7 @@ _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _MEMBERS = ", ".join(f"'{name}', t.\"{name}\"" for name in COLUMNS)
 # Shuffled on purpose: the order of members says nothing.
 _TURNED = ", ".join(f'"{name}"' for name in reversed(COLUMNS))
-_TEXTS = ", ".join(
-    f"'{name}', t.{name}::text" for name in ("wide", "round", "wei", "big", "num", "at", "yes")
-)
+_TEXTS = ", ".join(f"'{name}', t.{name}::text" for name in ("wide", "round", "wei", "big", "num", "at", "yes"))
 _ONE = f"(SELECT {_NAMES} FROM things WHERE _id <> '{EMPTY_UUID}') t"
 
 POSTGRES = {
@@ -168,10 +166,7 @@ async def print_all(dsn: str, mongo_url: str, database: str, changes: tuple[Chan
         await connection.execute(_DDL)
         postgres = {name: await _text(connection, query) for name, query in {**POSTGRES, **_OTHERS}.items()}
         # A migration that keeps what has no column of its own writes it as extended JSON.
-        kept = {
-            name: await _text(connection, "SELECT $1::jsonb::text", body.decode())
-            for name, body in rare.items()
-        }
+        kept = {name: await _text(connection, "SELECT $1::jsonb::text", body.decode()) for name, body in rare.items()}
         changed = {change.name: await _changed(connection, change) for change in changes}
         settings = {}
         for name, value in _SETTINGS.items():
@@ -195,9 +190,7 @@ async def _changed(connection: asyncpg.Connection[asyncpg.Record], change: Chang
     try:
         assignment = f'UPDATE things SET "{change.column}" = {change.value}'
         await connection.execute(f"{assignment} WHERE _id <> '{EMPTY_UUID}'")
-        return {
-            name: await _text(connection, POSTGRES[name]) for name in ("row_to_json", "to_jsonb", "json_agg")
-        }
+        return {name: await _text(connection, POSTGRES[name]) for name in ("row_to_json", "to_jsonb", "json_agg")}
     finally:
         await transaction.rollback()
 
@@ -283,9 +276,7 @@ _SYMBOL = "65f1a2b3c4d5e6f708192a09"
 
 def _symbol() -> RawBSONDocument:
     """Symbol and undefined, deprecated types that no driver writes any more: put together by hand (bsonspec.org)."""
-    elements = (
-        b"\x07_id\x00" + bytes.fromhex(_SYMBOL) + b"\x0esym\x00\x04\x00\x00\x00abc\x00" + b"\x06und\x00"
-    )
+    elements = b"\x07_id\x00" + bytes.fromhex(_SYMBOL) + b"\x0esym\x00\x04\x00\x00\x00abc\x00" + b"\x06und\x00"
     return RawBSONDocument((len(elements) + 5).to_bytes(4, "little") + elements + b"\x00")
 
 

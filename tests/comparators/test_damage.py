@@ -32,14 +32,10 @@ MAX_PLACES = 40
 
 
 @pytest.mark.slow
-async def test_every_damage_to_a_real_response_is_named_at_its_place(
-    mongo_url: str, pg_database: str
-) -> None:
+async def test_every_damage_to_a_real_response_is_named_at_its_place(mongo_url: str, pg_database: str) -> None:
     damaged = 0
     async with pair(fresh(mongo_url, pg_database)) as both:
-        ids = IdTable.of(
-            IdPair("any", legacy.decode(), new.decode()) for new, legacy in sorted(both.legacies.items())
-        )
+        ids = IdTable.of(IdPair("any", legacy.decode(), new.decode()) for new, legacy in sorted(both.legacies.items()))
         for read in READS:
             status, primary, _ = await both.fetch(both.primary, read)
             _, shadow, _ = await both.fetch(both.shadow, read)

@@ -132,8 +132,7 @@ def test_what_is_not_json_is_refused_with_its_place(body: bytes, text: str, offs
     # The comparison names the side.
     rules = compile_rules([{"ignore": ["$..a"]}])
     primary, shadow = (
-        compare_bodies(one, other, rules, IdTable()).differences
-        for one, other in ((body, b"{}"), (b"{}", body))
+        compare_bodies(one, other, rules, IdTable()).differences for one, other in ((body, b"{}"), (b"{}", body))
     )
     for (only,), (said, other) in ((primary, (0, 1)), (shadow, (1, 0))):
         assert (only.path, only.kind.value) == ("$", "unparseable")
@@ -176,11 +175,7 @@ def test_the_fast_parser_says_what_the_slow_one_says(body: bytes) -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.text()
-        | st.floats(allow_nan=False, allow_infinity=False),
+        st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
         max_leaves=10,
     )
@@ -188,9 +183,9 @@ def test_the_fast_parser_says_what_the_slow_one_says(body: bytes) -> None:
 def test_what_python_writes_is_read_as_it_was(value: Any) -> None:
     exact = json.loads(json.dumps(value), parse_float=Decimal)
     for ascii_only in (True, False):
-        assert decode(
-            json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-        ) == exact or any("\ud800" <= char <= "\udfff" for char in json.dumps(value, ensure_ascii=False))
+        assert decode(json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")) == exact or any(
+            "\ud800" <= char <= "\udfff" for char in json.dumps(value, ensure_ascii=False)
+        )
 
 
 def test_members_are_capped() -> None:
@@ -232,9 +227,7 @@ def test_finding_the_place_of_what_is_refused_takes_linear_time(body: bytes) -> 
     assert time.perf_counter() - start < SECONDS
 
 
-@pytest.mark.parametrize(
-    "item", [b"1.5", b'"ab"', b"[]", b'{"":0}', b"[[[]]]", b"12345678901234567890123", b"1"]
-)
+@pytest.mark.parametrize("item", [b"1.5", b'"ab"', b"[]", b'{"":0}', b"[[[]]]", b"12345678901234567890123", b"1"])
 def test_memory_is_a_small_multiple_of_the_body(item: bytes) -> None:
     body = b"[" + b",".join([item] * (400_000 // len(item))) + b"]"
     tracemalloc.start()

@@ -31,17 +31,13 @@ def test_rows_with_wrapped_ids_are_paired_by_them() -> None:
     assert said_of(wrapped, plain, USUAL) == []
     assert said_of(wrapped, plain[1:], USUAL) == [("$[0]", "missing")]
     assert said_of(wrapped[:2], plain, USUAL) == [("$[2]", "added")]
-    assert said_of(wrapped, [plain[0], {**plain[1], "n": 9}, plain[2]], USUAL) == [
-        ("$[1].n", "value_changed")
-    ]
+    assert said_of(wrapped, [plain[0], {**plain[1], "n": 9}, plain[2]], USUAL) == [("$[1].n", "value_changed")]
     assert said_of(wrapped, [plain[1], plain[0], plain[2]], USUAL) == [("$", "order_changed")]
     for order in ("any", {"key": "_id"}):
         rules = compile_rules([{"order": {"$": order}, "tolerate": [{"kind": "populated"}]}])
         assert said_of(wrapped, plain[::-1], rules) == []
         assert said_of(wrapped, [plain[2], plain[0]], rules) == [("$[1]", "missing")]
-        assert said_of(wrapped, [plain[2], {**plain[1], "n": 9}, plain[0]], rules) == [
-            ("$[1].n", "value_changed")
-        ]
+        assert said_of(wrapped, [plain[2], {**plain[1], "n": 9}, plain[0]], rules) == [("$[1].n", "value_changed")]
 
 
 def test_wrapped_ids_in_an_array_against_plain_ones() -> None:

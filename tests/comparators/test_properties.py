@@ -231,9 +231,7 @@ def test_swapping_the_sides_mirrors_every_kind(left: Any, right: Any, rules: Rul
     there, back = compared(left, right, rules), compared(right, left, rules)
     kinds = Counter(MIRROR.get(one.kind.value, one.kind.value) for one in back.differences)
     assert kinds == Counter(one.kind.value for one in there.differences)
-    assert Counter({t.kind: t.count for t in there.tolerated}) == Counter(
-        {t.kind: t.count for t in back.tolerated}
-    )
+    assert Counter({t.kind: t.count for t in there.tolerated}) == Counter({t.kind: t.count for t in back.tolerated})
 
 
 # --- order ---
@@ -256,9 +254,7 @@ def test_permuting_where_order_is_free_changes_nothing(order: Any, value: Any, b
 
 @fast
 @given(st.lists(st.one_of(texts, numbers), max_size=6), st.sampled_from(BLOCKS), st.integers(0, 3), seeds)
-def test_permuting_what_tolerances_join_changes_nothing(
-    some: list[Any], block: Any, shape: int, seed: int
-) -> None:
+def test_permuting_what_tolerances_join_changes_nothing(some: list[Any], block: Any, shape: int, seed: int) -> None:
     """Values that are equal under a rule, but not all to each other, still find their equals."""
     rows = [(item, {"v": item}, {"n": 1, "v": item}, [item, 1])[shape] for item in some]
     other = random.Random(seed).sample(rows, len(rows))
@@ -272,10 +268,7 @@ def test_permuting_what_tolerances_join_changes_nothing(
 def test_a_permutation_does_not_change_the_verdict(left: Any, right: Any, block: Any, seed: int) -> None:
     rules = compile_rules([{**block, "order": {"$..": "any"}}])
     if rules.ids != "inferred":
-        assert (
-            compared(left, right, rules).equal
-            is compared(left, permuted(right, random.Random(seed)), rules).equal
-        )
+        assert compared(left, right, rules).equal is compared(left, permuted(right, random.Random(seed)), rules).equal
 
 
 # --- damage ---
@@ -304,9 +297,7 @@ UNRELATED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "block", UNRELATED, ids=["none", "other tolerances", "entities", "any", "key", "sorted"]
-)
+@pytest.mark.parametrize("block", UNRELATED, ids=["none", "other tolerances", "entities", "any", "key", "sorted"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(DOCUMENT, min_size=1, max_size=3, unique_by=lambda row: str(row["_id"])), seed=seeds)
 def test_one_damage_is_named_at_its_place_and_nowhere_else(block: Any, rows: list[Any], seed: int) -> None:
@@ -362,9 +353,7 @@ def _put(value: Any, keys: Any, new: Any) -> Any:
 
 @fast
 @given(values, values, st.sampled_from(ORDERS), st.lists(st.sampled_from(TOLERANCES), min_size=1, max_size=3))
-def test_a_tolerance_never_makes_equal_bodies_differ(
-    left: Any, right: Any, order: Any, rules: list[Any]
-) -> None:
+def test_a_tolerance_never_makes_equal_bodies_differ(left: Any, right: Any, order: Any, rules: list[Any]) -> None:
     for other in (right, left, permuted(as_shadow(left), random.Random(1))):
         if compared(left, other, compile_rules([{"order": order}])).equal:
             assert compared(left, other, compile_rules([{"order": order, "tolerate": rules}])).equal
@@ -389,9 +378,7 @@ def test_a_tolerance_never_adds_a_difference(left: Any, right: Any, rules: list[
     st.integers(0, 5),
     st.sampled_from(TOLERANCES),
 )
-def test_a_tolerance_does_not_unlearn_an_insertion(
-    some: list[Any], more: list[Any], at: int, rule: Any
-) -> None:
+def test_a_tolerance_does_not_unlearn_an_insertion(some: list[Any], more: list[Any], at: int, rule: Any) -> None:
     """What is inserted is named as that, whatever is tolerated of the elements around it."""
     other = [*some[:at], *more, *some[at:]]
     without = compared(some, other, RULES[0])
@@ -401,15 +388,11 @@ def test_a_tolerance_does_not_unlearn_an_insertion(
 
 @pytest.mark.parametrize("narrow", ["$.a", "$..a", "$.*", "$.a.*", "$[*].a"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    left=told_apart, right=told_apart, rule=st.sampled_from([r for r in TOLERANCES if r["kind"] != "alias"])
-)
+@given(left=told_apart, right=told_apart, rule=st.sampled_from([r for r in TOLERANCES if r["kind"] != "alias"]))
 def test_widening_a_rule_takes_nothing_back(narrow: str, left: Any, right: Any, rule: Any) -> None:
     small = compared(left, right, compile_rules([{"tolerate": [{**rule, "at": narrow}]}]))
     wide = compared(left, right, compile_rules([{"tolerate": [{**rule, "at": "$.."}]}]))
-    counts = [
-        Counter({(one.kind, one.path): one.count for one in found.tolerated}) for found in (small, wide)
-    ]
+    counts = [Counter({(one.kind, one.path): one.count for one in found.tolerated}) for found in (small, wide)]
     assert counts[0] <= counts[1]
     assert differences(wide) <= differences(small)
 

@@ -36,9 +36,7 @@ def seconds(limit: float = SECONDS) -> Iterator[None]:
 
 
 def compared(primary: Any, shadow: Any, block: Any = None, ids: IdTable = IDS) -> Comparison:
-    one, other = (
-        side if isinstance(side, bytes) else json.dumps(side).encode() for side in (primary, shadow)
-    )
+    one, other = (side if isinstance(side, bytes) else json.dumps(side).encode() for side in (primary, shadow))
     with seconds():
         return compare_bodies(one, other, compile_rules([block or {}]), ids)
 
@@ -136,9 +134,7 @@ def deep(opening: bytes, levels: int, leaf: bytes) -> bytes:
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b"[0,"])
 @pytest.mark.parametrize("levels", [199, 200, 201, 900, 100_000])
-@pytest.mark.parametrize(
-    "block", [{}, ANY, {"ignore": ["$..zz"]}, NEAR], ids=["none", "any", "ignore", "near"]
-)
+@pytest.mark.parametrize("block", [{}, ANY, {"ignore": ["$..zz"]}, NEAR], ids=["none", "any", "ignore", "near"])
 def test_deep_bodies_are_refused_not_missed(opening: bytes, levels: int, block: Any) -> None:
     left, right = deep(opening, levels, b"1"), deep(opening, levels, b"2")
     found = compared(left, right, block)
@@ -180,10 +176,7 @@ def test_a_hundred_thousand_names_all_different() -> None:
 def test_many_ids_as_names(mode: str) -> None:
     found = compared(dict.fromkeys(LEGACIES, 1), dict.fromkeys(UUIDS[::-1], 1), {"ids": mode})
     assert found.total == (2 * MANY if mode == "exact" else 0)
-    assert (
-        compared(dict.fromkeys(LEGACIES, 1), dict.fromkeys(UUIDS, 1), {"ids": mode}, IdTable()).total
-        == 2 * MANY
-    )
+    assert compared(dict.fromkeys(LEGACIES, 1), dict.fromkeys(UUIDS, 1), {"ids": mode}, IdTable()).total == 2 * MANY
 
 
 def test_fifty_thousand_ids() -> None:
@@ -227,8 +220,7 @@ TEXTS = {
 def test_long_texts(texts: tuple[str, str], shape: str) -> None:
     left, right = ({text: 1} if shape == "name" else [text, text[:-1]] for text in texts)
     tolerated = [
-        {"kind": kind}
-        for kind in ("case", "whitespace", "decimal_scale", "number_string", "date_format", "empty")
+        {"kind": kind} for kind in ("case", "whitespace", "decimal_scale", "number_string", "date_format", "empty")
     ]
     for block in ({}, {**ANY, "tolerate": tolerated}):
         assert not compared(left, right, block).equal

@@ -65,10 +65,7 @@ def test_a_tie_that_changed_is_named_at_its_place() -> None:
 
 
 def test_several_keys_and_descending() -> None:
-    some = [
-        {"_id": n, "a": a, "b": b}
-        for n, (a, b) in enumerate([(1, 9), (1, 8), (1, 8), (2, 9), (2, 7), (2, 7)])
-    ]
+    some = [{"_id": n, "a": a, "b": b} for n, (a, b) in enumerate([(1, 9), (1, 8), (1, 8), (2, 9), (2, 7), (2, 7)])]
     assert said(some, turned(some, 0, 2, 1, 3, 5, 4), ["a", "-b"]) == []
     assert said(some, turned(some, 1, 0, 2, 3, 4, 5), ["a", "-b"]) == ORDER
     assert said(some, turned(some, 3, 4, 5, 0, 1, 2), ["a", "-b"]) == ORDER

@@ -87,9 +87,7 @@ def test_what_was_put_in_can_be_undone() -> None:
 
 
 def said(primary: Any, shadow: Any, block: dict[str, Any] | None = None) -> list[tuple[str, str]]:
-    one, other = (
-        side if isinstance(side, bytes) else json.dumps(side).encode() for side in (primary, shadow)
-    )
+    one, other = (side if isinstance(side, bytes) else json.dumps(side).encode() for side in (primary, shadow))
     found = compare_bodies(one, other, compile_rules([block or {}]), TABLE)
     return [(one.path, one.kind.value) for one in found.differences]
 

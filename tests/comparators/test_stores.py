@@ -47,9 +47,7 @@ def test_the_least_change_of_a_column_is_seen_and_nothing_else(prints: Prints, c
         for way, body in prints.changed[change.name].items():
             assert said(compared(prints.postgres[base], body)) == change.expected(), (base, way)
             back = said(compared(body, prints.postgres[base]))
-            assert sorted(kind for _, kind in back) == sorted(
-                MIRROR.get(kind, kind) for _, kind in change.expected()
-            )
+            assert sorted(kind for _, kind in back) == sorted(MIRROR.get(kind, kind) for _, kind in change.expected())
 
 
 def test_what_settings_of_the_session_do_to_a_print(prints: Prints) -> None:
@@ -61,10 +59,7 @@ def test_what_settings_of_the_session_do_to_a_print(prints: Prints) -> None:
         "bytea_output": {"$.blob": "value_changed"},
         "DateStyle": {},
     }
-    found = {
-        name: dict(said(compared(prints.postgres["row_to_json"], body)))
-        for name, body in prints.settings.items()
-    }
+    found = {name: dict(said(compared(prints.postgres["row_to_json"], body))) for name, body in prints.settings.items()}
     assert found == expected
 
 

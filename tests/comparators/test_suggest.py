@@ -138,10 +138,7 @@ def test_a_rule_reaches_its_own_field_in_every_row_and_no_other_field() -> None:
     amount, fee = found.rules
     assert (amount.at, fee.at) == ("$.data[*].amount", "$.data[*].fee")
     assert amount.hides == fee.hides == 3
-    assert (
-        amount.as_text()
-        == 'tolerate: {kind: number_string, at: "$.data[*].amount"} (hides 3 differences here)'
-    )
+    assert amount.as_text() == 'tolerate: {kind: number_string, at: "$.data[*].amount"} (hides 3 differences here)'
     assert amount.as_json()["places"] == [
         {"path": f"$.data[{n}].amount", "kind": "number_string"} for n in range(3)
     ]  # fmt: skip
@@ -176,9 +173,7 @@ def test_the_unit_that_forgives_most_is_taken() -> None:
 def test_what_somebody_has_ruled_about_an_order_is_not_overruled() -> None:
     rule = {"order": {"$.a": {"sorted_by": ["-at"]}}}
     primary, shadow = json.dumps({"a": ROWS}), json.dumps({"a": ROWS[::-1]})
-    assert [one.kind for one in compared(primary.encode(), shadow.encode(), rule).differences] == [
-        "order_changed"
-    ]
+    assert [one.kind for one in compared(primary.encode(), shadow.encode(), rule).differences] == ["order_changed"]
     assert suggested(primary, shadow, rule).rules == ()
 
 
@@ -221,9 +216,9 @@ def test_odd_names_give_a_rule_that_can_be_pasted(name: str) -> None:
     found = suggested(primary, shadow)
     assert len(found.rules) == 2
     assert compared(primary.encode(), shadow.encode(), block_of(found)).equal
-    assert [
-        one.path for one in compared(primary.encode(), shadow.encode(), found.rules[0].block()).differences
-    ] == ["$.d[0].other"]
+    assert [one.path for one in compared(primary.encode(), shadow.encode(), found.rules[0].block()).differences] == [
+        "$.d[0].other"
+    ]
     assert "${" not in as_yaml(found.rules)
     assert "$$" not in as_yaml(found.rules)
 

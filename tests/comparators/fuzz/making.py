@@ -110,9 +110,7 @@ def _crowd(rng: random.Random, pairs: list[tuple[str, str, str]]) -> Draw:
         rule["at"] = rng.choice(["$..", rule["at"]])
     if rng.random() < 0.8:
         block["order"] = {
-            rng.choice(["$", "$.."]): rng.choice(
-                ["any", "any", {"key": "n"}, {"sorted_by": "n"}, {"sorted_by": "-n"}]
-            )
+            rng.choice(["$", "$.."]): rng.choice(["any", "any", {"key": "n"}, {"sorted_by": "n"}, {"sorted_by": "-n"}])
         }
     return Draw(spelled(rng, left).encode(), spelled(rng, right).encode(), block, pairs)
 
@@ -159,9 +157,7 @@ def _changed(rng: random.Random, value: Any, to_uuid: bool, chance: float) -> An
     if rng.random() < chance:
         value = _instead(rng, value)
     if isinstance(value, dict):
-        members = [
-            (_other(name, to_uuid), _changed(rng, item, to_uuid, chance)) for name, item in value.items()
-        ]
+        members = [(_other(name, to_uuid), _changed(rng, item, to_uuid, chance)) for name, item in value.items()]
         if rng.random() < 0.3:
             rng.shuffle(members)
         return dict(members)
@@ -218,9 +214,7 @@ def _block(rng: random.Random) -> dict[str, Any]:
     if rng.random() < 0.15:
         tolerances.append({"kind": "number", "at": rng.choice(PATHS), "epsilon": rng.choice([0.01, 0.02, 1])})
     if rng.random() < 0.15:
-        tolerances.append(
-            {"kind": "date_precision", "at": rng.choice(PATHS), "unit": rng.choice(["s", "ms"])}
-        )
+        tolerances.append({"kind": "date_precision", "at": rng.choice(PATHS), "unit": rng.choice(["s", "ms"])})
     if rng.random() < 0.15:
         tolerances.append(
             {
@@ -268,9 +262,7 @@ class _Speller:
     def written(self, one: Any) -> str:
         gap = self._gap
         if isinstance(one, dict):
-            inside = [
-                f"{gap()}{self._text(k)}{gap()}:{gap()}{self.written(v)}{gap()}" for k, v in one.items()
-            ]
+            inside = [f"{gap()}{self._text(k)}{gap()}:{gap()}{self.written(v)}{gap()}" for k, v in one.items()]
             return "{" + (",".join(inside) or gap()) + "}"
         if isinstance(one, list):
             return "[" + (",".join(f"{gap()}{self.written(item)}{gap()}" for item in one) or gap()) + "]"

@@ -14,9 +14,7 @@ from comparators.model import Comparison
 from comparators.rules import Rules
 
 _MODULES = [
-    module
-    for name, module in sys.modules.items()
-    if name.startswith("comparators.") and name != "comparators.same"
+    module for name, module in sys.modules.items() if name.startswith("comparators.") and name != "comparators.same"
 ]
 
 

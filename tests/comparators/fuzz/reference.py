@@ -53,9 +53,7 @@ class Reference:
 
     def _rule(self, kind: str, keys: Keys) -> dict[str, Any] | None:
         """The rule of a kind at a place: the path that names more wins, then the later."""
-        found: dict[str, Any] | None = _nearest(
-            [said for said in self._tolerances if said[1]["kind"] == kind], keys
-        )
+        found: dict[str, Any] | None = _nearest([said for said in self._tolerances if said[1]["kind"] == kind], keys)
         return found
 
     def _order(self, keys: Keys) -> Any:
@@ -160,9 +158,7 @@ class Reference:
 
     def _joined(self, a: str, b: str, keys: Keys) -> bool:
         entity = _nearest(self._entities, keys)
-        return a == b or any(
-            {a, b} == {legacy, uuid} and entity in (None, name) for name, legacy, uuid in self._pairs
-        )
+        return a == b or any({a, b} == {legacy, uuid} and entity in (None, name) for name, legacy, uuid in self._pairs)
 
     # --- objects ---
 
@@ -200,9 +196,7 @@ class Reference:
             return False
         for x, y in zip(mine, theirs, strict=True):
             same = x == y or ("-" in x and x.lower() == y.lower())
-            if not same and not any(
-                {x.lower(), y.lower()} == {legacy, uuid} for _, legacy, uuid in self._pairs
-            ):
+            if not same and not any({x.lower(), y.lower()} == {legacy, uuid} for _, legacy, uuid in self._pairs):
                 return False
             a, b = a.replace(x, "\0", 1), b.replace(y, "\0", 1)
         return a == b
@@ -227,9 +221,7 @@ class Reference:
             return _can_pair(a, b, same)
         return all(map(same, a, b)) or self._same_sorted(a, b, order, same)
 
-    def _same_sorted(
-        self, a: list[Any], b: list[Any], order: dict[str, Any], same: Callable[[Any, Any], bool]
-    ) -> bool:
+    def _same_sorted(self, a: list[Any], b: list[Any], order: dict[str, Any], same: Callable[[Any, Any], bool]) -> bool:
         fields = [order["sorted_by"]] if isinstance(order["sorted_by"], str) else order["sorted_by"]
         mine, theirs = _runs(a, fields), _runs(b, fields)
         if [len(run) for run in mine] != [len(run) for run in theirs] and _can_pair(a, b, same):

@@ -69,9 +69,7 @@ class Finds:
             self._note(error, len(data), {"bytes": repr(data)})
 
     def _note(self, error: Exception, size: int, case: dict[str, Any]) -> None:
-        what = (
-            str(error.args[0]) if isinstance(error, checking.FoundError) else f"raised {type(error).__name__}"
-        )
+        what = str(error.args[0]) if isinstance(error, checking.FoundError) else f"raised {type(error).__name__}"
         if size < self._smallest.get(what, sys.maxsize):
             self._smallest[what] = size
             print(json.dumps({"id": what, **case, "said": repr(error.args[1:])}), flush=True)  # noqa: T201 - a tool

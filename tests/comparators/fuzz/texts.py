@@ -49,9 +49,7 @@ def tokens_of(text: str) -> list[str]:
             part, behind = text[at : at + length], text[at + length : at + length + 1]
             if len(part) == length and (not behind or behind not in _HEX):
                 runs = part.split("-")
-                if "-".join(str(len(run)) for run in runs) == shape and all(
-                    c in _HEX for run in runs for c in run
-                ):
+                if "-".join(str(len(run)) for run in runs) == shape and all(c in _HEX for run in runs for c in run):
                     found.append(part)
                     at += length - 1
                     break
