@@ -40,6 +40,8 @@ test-fast: lint
 
 bench: install
 	$(BIN)/python -m tests.bench.bench_compare
+	$(BIN)/python -m tests.bench.bench_identity
+	$(BIN)/python -m tests.bench.bench_direct
 	@if command -v wrk >/dev/null; then $(BIN)/python -m tests.bench.bench_edge; \
 	else echo "the edge was not measured: that needs wrk (Debian: apt-get install wrk)"; fi
 

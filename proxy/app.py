@@ -18,23 +18,20 @@ from proxy.admin import AdminSite, Evidence, Part, Readiness, reaches, watch
 from proxy.edge.server import Edge
 from proxy.identity import Identity
 from proxy.ledger import Ledger
-from proxy.model import Headers, Side
-from proxy.readers.client import HttpClient
-from proxy.readers.http import HttpReader
+from proxy.model import Headers
+from proxy.readers.serving import Serving
 from proxy.settings import Settings
 from proxy.settings.routes import Router
+from proxy.sides import Sides
 from proxy.telemetry import Figures
-from proxy.verify.breaker import Breaker
 from proxy.verify.case import Chance, RouteFacts
 from proxy.verify.record import Recorder
 from proxy.verify.tap import OpenTap
 from proxy.verify.verifier import Bounds, Verifier
-from proxy.verify.work import Work, layers_text
+from proxy.verify.work import Work
 
 log = logging.getLogger(__name__)
 
-MAX_CLIENT_CONNECTIONS = 10_000
-MAX_IDLE = 256
 COMPARISON_SECONDS = 10.0
 
 
@@ -82,60 +79,42 @@ class Application:
             clock=now.now,
         )
         self._stack.push_async_callback(self.ledger.close)
-        primary = HttpClient(
-            settings.primary.url,
-            connect_timeout=settings.primary.connect_timeout,
-            idle_timeout=settings.primary.idle_timeout,
-            max_connections=MAX_CLIENT_CONNECTIONS,
-            max_idle=MAX_IDLE,
-        )
-        self._stack.push_async_callback(primary.close)
         identity = Identity.of(settings)
         await identity.start()
         self._stack.push_async_callback(identity.close)
-        if settings.shadow.url is None:
-            log.warning("shadow.url is not set: requests are passed through and nothing is verified")
+        sides = await Sides.open(settings, identity, self._stack)
+        facts = sides.facts()
+        if facts:
+            self.verifier = await self._verify(facts, identity, figures, now)
         else:
-            self.verifier = await self._verify(settings.shadow.url, primary, identity, figures, now)
+            log.warning("no route has a shadow: requests are passed through and nothing is verified")
         opened: OpenTap = self.verifier.open if self.verifier else _claim_nothing
+        serving = sides.serving()
         self.edge = Edge(
-            primary=primary,
+            primary=(
+                Serving(sides.backend, settings.router(), serving, timeout=settings.primary.idle_timeout)
+                if serving or sides.backend is None
+                else sides.backend
+            ),
             open_tap=opened,
             forwarded=settings.primary.forwarded,
         )
         await self.edge.start(settings.listen.host, settings.listen.port)
         self._stack.push_async_callback(self.edge.stop, settings.drain)
-        await self._open_admin(settings.primary.url, identity, figures, now)
+        await self._open_admin(identity, figures, now)
 
     async def _verify(
-        self, url: str, primary: HttpClient, identity: Identity, figures: Figures, now: Chance
+        self, facts: dict[tuple[str, str], RouteFacts], identity: Identity, figures: Figures, now: Chance
     ) -> Verifier:
         settings, limits = self.settings, self.settings.limits
-        shadow = HttpClient(
-            url,
-            connect_timeout=settings.shadow.connect_timeout,
-            idle_timeout=settings.shadow.timeout,
-            max_connections=settings.shadow.max_concurrency,
-            max_idle=settings.shadow.max_concurrency,
-        )
-        self._stack.push_async_callback(shadow.close)
         work = Work(timeout=COMPARISON_SECONDS)
         self._stack.push_async_callback(asyncio.to_thread, work.close)
         await work.start()
-        claims = [claim for claim in settings.claims() if settings.domains[claim.domain].stage != "off"]
-        facts = {
-            (claim.domain, claim.pattern.text): RouteFacts(
-                settings.sampling_of(claim.domain, claim.pattern.text),
-                layers_text(settings.compare_layers(claim.domain, claim.pattern.text)),
-            )
-            for claim in claims
-        }
+        claims = [claim for claim in settings.claims() if (claim.domain, claim.pattern.text) in facts]
         key = secrets.token_bytes(32)
         verifier = Verifier(
             router=Router(claims),
             routes=facts,
-            primary=HttpReader(primary, Side.PRIMARY, max_body=limits.body),
-            shadow=HttpReader(shadow, Side.SHADOW, max_body=limits.body),
             identity=identity,
             ledger=self.ledger,
             figures=figures,
@@ -143,7 +122,6 @@ class Application:
                 ledger=self.ledger, figures=figures, redact=settings.redact, key=key, work=work, chance=now
             ),
             work=work,
-            breaker=Breaker(settings.shadow.breaker.failures, settings.shadow.breaker.open_for),
             bounds=Bounds(
                 timeout=settings.shadow.timeout,
                 settle_delay=settings.settle.delay,
@@ -161,7 +139,7 @@ class Application:
         self._stack.push_async_callback(verifier.stop, settings.drain)
         return verifier
 
-    async def _open_admin(self, primary_url: str, identity: Identity, figures: Figures, now: Chance) -> None:
+    async def _open_admin(self, identity: Identity, figures: Figures, now: Chance) -> None:
         settings, verifier = self.settings, self.verifier
 
         async def recording() -> str | None:
@@ -172,11 +150,9 @@ class Application:
             await identity.ping()
             return None
 
-        parts = {
-            "primary": Part(reaches(primary_url), required=True),
-            "ledger": Part(recording),
-            "id_map": Part(id_map),
-        }
+        parts = {"ledger": Part(recording), "id_map": Part(id_map)}
+        if settings.primary.url is not None:
+            parts["primary"] = Part(reaches(settings.primary.url), required=True)
         if settings.shadow.url is not None:
             parts["shadow"] = Part(reaches(settings.shadow.url))
         depth = (lambda: verifier.under_way) if verifier else None

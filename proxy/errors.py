@@ -19,7 +19,10 @@ class SettingsError(ShadowreadError):
 
 
 class UpstreamError(ShadowreadError):
-    """A side could not be read. `code` is one of: refused, dns, tls, timeout, reset, protocol, too_large."""
+    """A side could not be read.
+
+    `code` is one of: refused, dns, tls, timeout, reset, protocol, too_large, unreachable, statement, no_backend.
+    """
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{code}: {text}")

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from comparators.reading import TOLERANCES
 from proxy.admin.site import OPEN, PAGE
 from proxy.cli.root import COMMANDS, cli
-from proxy.model import Verdict
-from proxy.settings import Settings
+from proxy.direct.plans import PostgresPlan
+from proxy.model import Side, Verdict
+from proxy.settings import Settings, load_settings, reader_plan
 
 TOP = Path(__file__).parents[1]
 COMMAND_OBJECTS = {name: cli.get_command(click.Context(cli), name) for name in COMMANDS}
@@ -78,6 +79,16 @@ def test_the_explained_comparison_prints_what_is_shown(monkeypatch: pytest.Monke
     done = CliRunner().invoke(cli, ["compare", "mongo.json", "postgres.json", "--ids", "ids.json"])
     assert done.exit_code == 1
     assert shown.split() == done.output.split()
+
+
+def test_the_direct_readers_shown_can_be_loaded(tmp_path: Path) -> None:
+    shown = README.split("## Without a twin")[1].split("```yaml\n")[1].split("```")[0]
+    config = tmp_path / "shadowread.yaml"
+    config.write_text(f"primary: {{url: http://127.0.0.1:5001}}\n{shown}")
+    settings = load_settings(config, {"PG_URL": "postgresql://127.0.0.1/x", "MONGODB_URI": "mongodb://127.0.0.1"})
+    plan = reader_plan(settings, "marketplace", "GET /api/requests/{id}", Side.SHADOW)
+    assert isinstance(plan, PostgresPlan)
+    assert [statement.name for statement in plan.statements] == ["rows", "offers"]
 
 
 def test_the_make_targets_exist() -> None:

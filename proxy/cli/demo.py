@@ -18,6 +18,7 @@ Examples:
   shadowread demo --duration 30              half a minute, then the report
   shadowread demo --duration 30 --json       the report as JSON on standard output
   shadowread demo --duration 30 --healthy    no bugs planted: all domains at zero
+  shadowread demo --duration 30 --direct     no Postgres twin: SQL is held against the MongoDB backend
   shadowread demo --duration 30 --keep run   keeps run/ledger.db and run/logs
 """
 
@@ -39,13 +40,27 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the domains and the planted bugs.")
 @click.option("--healthy", is_flag=True, help="Plant no bugs: every domain should stay at zero diffs.")
 @click.option(
+    "--direct",
+    is_flag=True,
+    help="Start no Postgres twin: verify by SQL, and read MongoDB where there is no backend (config/direct.yaml).",
+)
+@click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Keep the ledger and the logs of all parts in this folder.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say on standard error what is being done.")
-def demo(*, duration: float | None, seed: int, as_json: bool, healthy: bool, keep: Path | None, verbose: bool) -> None:
+def demo(
+    *,
+    duration: float | None,
+    seed: int,
+    as_json: bool,
+    healthy: bool,
+    direct: bool,
+    keep: Path | None,
+    verbose: bool,
+) -> None:
     """Start MongoDB-wire and Postgres servers, a marketplace on both, the proxy, and traffic.
 
     Ends with the per-domain table and with which of the planted bugs were found. Everything runs on loopback, in
@@ -53,5 +68,5 @@ def demo(*, duration: float | None, seed: int, as_json: bool, healthy: bool, kee
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, stream=sys.stderr)
     screen = Screen(Console(), Console(stderr=True), as_json=as_json, talkative=verbose)
-    options = DemoOptions(duration, seed, healthy, None if keep is None else keep.resolve())
+    options = DemoOptions(duration, seed, healthy, None if keep is None else keep.resolve(), direct)
     sys.exit(run_demo(options, screen))

@@ -18,6 +18,7 @@ from proxy.errors import LedgerError
 from proxy.identity import Identity
 from proxy.ledger import LedgerReader, OutdatedLedgerError
 from proxy.ledger.database import path_of
+from proxy.model import Side
 from proxy.settings import Settings
 from proxy.settings.until import WARN_DAYS, dated_rules
 
@@ -45,8 +46,8 @@ async def inspect(settings: Settings, today: date) -> list[Line]:
     `today` decides which rules of the comparison have expired.
     """
     found = await asyncio.gather(
-        _side("primary", settings.primary.url),
-        _shadow(settings),
+        _backend(settings, Side.PRIMARY, settings.primary.url),
+        _backend(settings, Side.SHADOW, settings.shadow.url),
         _ids(settings),
         _ledger(settings),
         asyncio.to_thread(_plans, settings),
@@ -74,10 +75,18 @@ async def _side(name: str, url: str) -> list[Line]:
     return [Line(name, place, problem is None, problem or "reached", "" if problem is None else remedy)]
 
 
-async def _shadow(settings: Settings) -> list[Line]:
-    if settings.shadow.url is None:
-        return [Line("shadow", "shadow.url", True, "not set", "set it; without a shadow nothing is verified")]
-    return await _side("shadow", settings.shadow.url)
+async def _backend(settings: Settings, side: Side, url: str | None) -> list[Line]:
+    if url is not None:
+        return await _side(side.value, url)
+    routes = [route for domain in settings.domains.values() for route in domain.routes]
+    direct = sum(route.reader(side) is not None for route in routes)
+    where = f"{side.value}.url"
+    if direct and direct == len(routes):
+        return [Line(side.value, where, True, "not set; every route is read from a store")]
+    if side is Side.PRIMARY:
+        return [Line(side.value, where, True, "not set", "set it; without it only routes with a reader are answered")]
+    advice = "set it; without it only routes with a shadow reader are verified" if direct else ""
+    return [Line(side.value, where, True, "not set", advice or "set it; without a shadow nothing is verified")]
 
 
 async def _ids(settings: Settings) -> list[Line]:

@@ -15,7 +15,8 @@ from typing import Any
 class Bug:
     """`routes`, `kinds` and `paths` are what a finding must bear to be this bug's; a path has `[*]` for indexes.
 
-    `findable` is false where a comparison of the two sides cannot tell: both read the same store.
+    `findable` is false where a comparison of the two sides cannot tell: both read the same store. `stored` bugs are in
+    what Postgres holds, so that any reader of it meets them; the others are in the code of the twin that serves it.
     """
 
     name: str
@@ -25,12 +26,20 @@ class Bug:
     kinds: frozenset[str]
     paths: tuple[str, ...]
     findable: bool = True
+    stored: bool = False
 
 
 def _bug(
-    name: str, domain: str, routes: tuple[str, ...], kinds: set[str], paths: tuple[str, ...], description: str
+    name: str,
+    domain: str,
+    routes: tuple[str, ...],
+    kinds: set[str],
+    paths: tuple[str, ...],
+    description: str,
+    *,
+    stored: bool = False,
 ) -> Bug:
-    return Bug(name, domain, routes, description, frozenset(kinds), paths, findable=bool(routes))
+    return Bug(name, domain, routes, description, frozenset(kinds), paths, findable=bool(routes), stored=stored)
 
 
 BUGS: tuple[Bug, ...] = (
@@ -73,6 +82,7 @@ BUGS: tuple[Bug, ...] = (
         {"status"},
         ("status",),
         "payments from webhooks reach MongoDB only; pg_dualwrite_gaps tells of them",
+        stored=True,
     ),
     _bug(
         "dispute_microseconds",

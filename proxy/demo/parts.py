@@ -44,20 +44,24 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What was asked for. `duration` in seconds of traffic, None until interrupted; `keep` holds ledger and logs."""
+    """What was asked for. `duration` in seconds of traffic, None until interrupted; `keep` holds ledger and logs.
+
+    `direct`: no twin of the marketplace is started, the proxy reads the stores by itself.
+    """
 
     duration: float | None = None
     seed: int = 1
     healthy: bool = False
     keep: Path | None = None
+    direct: bool = False
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts of a running demo listen, and its ledger."""
+    """Where the parts of a running demo listen, and its ledger. `shadow` is None when there is no twin."""
 
     primary: str
-    shadow: str
+    shadow: str | None
     edge: str
     admin: str
     ledger: str
@@ -94,13 +98,18 @@ class Parts:
         """Start every part but the traffic; returns when all are ready."""
         self.progress("starting Postgres and the MongoDB-wire server")
         postgres, mongo = await self._start_stores()
-        self.progress("filling both stores and starting the marketplace twice")
-        primary, shadow = await asyncio.gather(
-            self._start_marketplace("primary", primary_flags(), postgres, mongo),
-            self._start_marketplace("shadow", twin_flags(self.bugs), postgres, mongo),
-        )
+        shadow: str | None = None
+        if self.options.direct:
+            self.progress("filling both stores and starting the marketplace")
+            primary = await self._start_marketplace("primary", primary_flags(), postgres, mongo)
+        else:
+            self.progress("filling both stores and starting the marketplace twice")
+            primary, shadow = await asyncio.gather(
+                self._start_marketplace("primary", primary_flags(), postgres, mongo),
+                self._start_marketplace("shadow", twin_flags(self.bugs), postgres, mongo),
+            )
         self.progress("starting the proxy")
-        return await self._start_proxy(primary, shadow, postgres)
+        return await self._start_proxy(primary, shadow, postgres, mongo)
 
     async def _start_stores(self) -> tuple[PostgresServer, MongoServer]:
         async with asyncio.TaskGroup() as group:
@@ -130,8 +139,11 @@ class Parts:
         assert told is not None  # noqa: S101 - the condition that was waited for
         return str(told["listening"])
 
-    async def _start_proxy(self, primary: str, shadow: str, postgres: PostgresServer) -> Addresses:
-        config = config_file("marketplace.yaml")
+    async def _start_proxy(
+        self, primary: str, shadow: str | None, postgres: PostgresServer, mongo: MongoServer
+    ) -> Addresses:
+        config = config_file("marketplace.yaml" if shadow is not None else "direct.yaml")
+        sides = {"MONGODB_URI": mongo.url, "MONGODB_DATABASE": DATABASE} if shadow is None else {"SHADOW_URL": shadow}
         folder = self.supervisor.folder if self.options.keep is None else self.options.keep
         ledger = f"sqlite:///{folder / 'ledger.db'}"
         for attempt in range(1, ATTEMPTS + 1):
@@ -140,12 +152,12 @@ class Parts:
                 "proxy" if attempt == 1 else f"proxy-{attempt}",
                 *("proxy.cli", "serve", "-c", str(config)),
                 PRIMARY_URL=primary,
-                SHADOW_URL=shadow,
                 PG_URL=postgres.dsn(DATABASE),
                 SHADOWREAD_LEDGER=ledger,
                 SHADOWREAD_LISTEN=edge,
                 SHADOWREAD_ADMIN_LISTEN=admin,
                 SHADOWREAD_SETTLE_DELAY=f"{SETTLE_DELAY_MS}ms",
+                **sides,
                 **GATE_LIMITS,
             )
             try:

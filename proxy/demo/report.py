@@ -20,13 +20,17 @@ REASONS_SHOWN = 2
 
 @dataclass(frozen=True)
 class Planted:
-    """One planted bug and the finding that shows it, if one does."""
+    """One planted bug and the finding that shows it, if one does.
+
+    `absent`: it is in the code of the twin, which did not run, so that nothing could show it.
+    """
 
     bug: str
     domain: str
     description: str
     findable: bool
     finding: Mapping[str, Any] | None
+    absent: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -37,14 +41,19 @@ class Planted:
         }
 
 
-def planted(findings: Sequence[Mapping[str, Any]]) -> list[Planted]:
-    """Every planted bug with the finding that shows it."""
-    return [Planted(b.name, b.domain, b.description, b.findable, found(b, findings)) for b in BUGS]
+def planted(findings: Sequence[Mapping[str, Any]], *, direct: bool = False) -> list[Planted]:
+    """Every planted bug with the finding that shows it. `direct`: there was no twin."""
+    return [
+        Planted(b.name, b.domain, b.description, b.findable, found(b, findings), absent=direct and not b.stored)
+        for b in BUGS
+    ]
 
 
 def document(domains: Mapping[str, Any], bugs: Sequence[Planted]) -> dict[str, Any]:
-    """The JSON object that `demo --json` prints."""
-    return {"domains": domains["domains"], "planted": [bug.as_json() for bug in bugs]}
+    """The JSON object that `demo --json` prints; `not_visible` names the bugs that were not there to be found."""
+    told = {"domains": domains["domains"], "planted": [bug.as_json() for bug in bugs]}
+    absent = [bug.bug for bug in bugs if bug.absent]
+    return {**told, "not_visible": absent} if absent else told
 
 
 def domains_table(domains: Sequence[Mapping[str, Any]]) -> Table:
@@ -98,7 +107,7 @@ def bugs_table(bugs: Sequence[Planted]) -> Table:
     table.title_justify = "left"
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for bug in bugs:
+    for bug in (bug for bug in bugs if not bug.absent):
         name = Text.assemble((bug.bug, "bold"), f" in {bug.domain}: {bug.description}")
         if bug.finding is not None:
             table.add_row(Text("found", style="green"), Text("\n").join([name, *found_lines(bug.finding)]))
@@ -106,6 +115,9 @@ def bugs_table(bugs: Sequence[Planted]) -> Table:
             table.add_row(Text("not found", style="bold red"), name)
         else:
             table.add_row(Text("not yet", style="yellow"), name)
+    if absent := [bug.bug for bug in bugs if bug.absent]:
+        why = "these are in the code of the Postgres twin, which does not run here:"
+        table.add_row(Text("not visible", style="yellow"), Text.assemble(why, "\n", (", ".join(absent), "dim")))
     return table
 
 
@@ -124,8 +136,11 @@ def summary(domains: Sequence[Mapping[str, Any]], bugs: Sequence[Planted]) -> Te
     clean = sum(1 for domain in domains if domain["comparisons"] and not domain["verdicts"].get("diff", 0))
     text = f"{clean} of {len(domains)} domains at zero diffs"
     if bugs:
-        seen = sum(1 for bug in bugs if bug.finding is not None)
-        text += f"; {seen} of {len(bugs)} planted bugs found"
+        there = [bug for bug in bugs if not bug.absent]
+        seen = sum(1 for bug in there if bug.finding is not None)
+        text += f"; {seen} of {len(there)} planted bugs found"
+        if len(there) < len(bugs):
+            text += f", {len(bugs) - len(there)} are in the code of the twin and cannot be seen this way"
     return Text(text, style="bold")
 
 

@@ -120,7 +120,7 @@ async def through(options: DemoOptions, screen: Screen, parts: Parts, ending: En
         summary = await parts.stop_traffic(traffic)
         await drained(api)
         domains, findings = await api.domains(), await api.findings()
-        bugs = [] if options.healthy else report.planted(findings)
+        bugs = [] if options.healthy else report.planted(findings, direct=options.direct)
         if screen.as_json:
             screen.out.file.write(json.dumps(report.document(domains, bugs)) + "\n")
             screen.out.file.flush()

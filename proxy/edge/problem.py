@@ -12,6 +12,7 @@ UPSTREAM_DETAILS = {
     "timeout": "The primary did not answer in time.",
     "reset": "The primary closed the connection before it answered.",
     "protocol": "The primary's answer was not understood.",
+    "no_backend": "No route claims this request, and there is no backend to ask.",
 }
 
 

@@ -35,7 +35,7 @@ from proxy.edge.protocol import CLOSE, KEEP, EdgeProtocol, EdgeRequest, EdgeServ
 from proxy.edge.relay import Relay, informational
 from proxy.errors import UpstreamError
 from proxy.model import Headers, header
-from proxy.readers.client import HttpClient
+from proxy.readers.serving import Upstream
 from proxy.verify.tap import OpenTap
 
 _BACKLOG = 1024
@@ -55,7 +55,7 @@ class Edge:
     def __init__(
         self,
         *,
-        primary: HttpClient,
+        primary: Upstream,
         open_tap: OpenTap,
         forwarded: ForwardedSetting = "off",
         max_field_bytes: int = 16 * 1024,
@@ -234,7 +234,7 @@ class Edge:
             return self._answer(request, 400, "The request body is malformed.", close=True)
         if isinstance(cause, ConnectionError) and error.code == "protocol":
             return CLOSE
-        status = 504 if error.code == "timeout" else 502
+        status = {"timeout": 504, "no_backend": 404}.get(error.code, 502)
         close = not self._reusable(request, admitted)
         answer = self._answer(request, status, UPSTREAM_DETAILS.get(error.code, "The primary failed."), close=close)
         if tap is not None:

@@ -1,12 +1,13 @@
 """The id map: which ObjectId of the primary side is which uuid of the shadow side."""
 
-from proxy.identity.cache import Conflict
+from proxy.identity.conflicts import Ambiguity, Conflict, Row, ambiguous
 from proxy.identity.errors import IdentityError
 from proxy.identity.pairs import parse_pairs, read_pairs
 from proxy.identity.service import Figures, Identity, Limits, Probe
 from proxy.identity.sources import FileSource, Source, TableSource
 
 __all__ = [
+    "Ambiguity",
     "Conflict",
     "Figures",
     "FileSource",
@@ -14,8 +15,10 @@ __all__ = [
     "IdentityError",
     "Limits",
     "Probe",
+    "Row",
     "Source",
     "TableSource",
+    "ambiguous",
     "parse_pairs",
     "read_pairs",
 ]

@@ -11,6 +11,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from comparators.ids import IdPair
+from proxy.identity.conflicts import Row
 from proxy.identity.errors import IdentityError
 from proxy.identity.pairs import LEGACY, UUID
 from proxy.identity.sources import COLUMN_TYPES, Statements, TableSource, quoted, statements
@@ -66,22 +67,22 @@ class Database:
             except TimeoutError:
                 pool.terminate()
 
-    async def pairs(self, legacy: Sequence[str], uuids: Sequence[str]) -> list[IdPair]:
-        """All pairs of these ids, from every table. IdentityError when one of the tables cannot be asked."""
+    async def rows(self, legacy: Sequence[str], uuids: Sequence[str]) -> list[Row]:
+        """All rows with these ids, from every table. IdentityError when one of the tables cannot be asked."""
         try:
-            return await self._pairs(legacy, uuids)
+            return await self._rows(legacy, uuids)
         except _STALE:
             self._statements.clear()
         except _FAULTS as error:
             raise _failure(error) from error
         try:
-            return await self._pairs(legacy, uuids)
+            return await self._rows(legacy, uuids)
         except _FAULTS as error:
             self._statements.clear()
             raise _failure(error) from error
 
-    async def _pairs(self, legacy: Sequence[str], uuids: Sequence[str]) -> list[IdPair]:
-        found: list[IdPair] = []
+    async def _rows(self, legacy: Sequence[str], uuids: Sequence[str]) -> list[Row]:
+        found: list[Row] = []
         async with asyncio.timeout(self._timeout), self._connection() as connection:
             for table in self._tables:
                 sql = await self._statements_of(connection, table)
@@ -144,17 +145,17 @@ class Database:
         return self._statements[table]
 
 
-def _joined(table: TableSource, rows: Sequence[Any]) -> list[IdPair]:
-    """The usable pairs of a result: what is no ObjectId or no uuid cannot stand in a response as one."""
-    pairs = []
+def _joined(table: TableSource, rows: Sequence[Any]) -> list[Row]:
+    """The usable rows of a result: what is no ObjectId or no uuid cannot stand in a response as one."""
+    usable = []
     for entity, legacy, uuid in rows:
         name = table.entity_name or entity
         if not name:
             continue
         pair = IdPair(name, legacy.strip().lower(), uuid.strip().lower())
         if LEGACY.fullmatch(pair.legacy) and UUID.fullmatch(pair.uuid):
-            pairs.append(pair)
-    return pairs
+            usable.append(Row(table.label, pair))
+    return usable
 
 
 def _failure(error: Exception) -> IdentityError:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from comparators.ids import IdPair, IdTable
-from proxy.identity.cache import Answer, Cache, Conflict, conflicts
+from comparators.ids import IdTable
+from proxy.identity.cache import Cache
+from proxy.identity.conflicts import Ambiguity, Conflict, Row, ambiguous, conflicts
 from proxy.identity.database import Database
 from proxy.identity.errors import IdentityError
+from proxy.identity.packed import LEGACY_LENGTH
 from proxy.identity.pairs import LEGACY, UUID, read_pairs
 from proxy.identity.sources import FileSource, Source, TableSource, sources_of
+from proxy.identity.table import Gathering
 from proxy.settings import Settings
 from proxy.tasks import TaskGroup
 
 CONFLICTS_KEPT = 1_000
+"""How many ids with conflicts are kept, and how many ambiguous ones."""
+
+_Answers: TypeAlias = Mapping[str, Sequence[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +44,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the id map did so far. `hits` and `misses` count ids asked for; a miss is an id joined to nothing."""
+    """What the id map did so far. `hits` and `misses` count ids asked for; a miss is an id joined to nothing.
+
+    `conflicts` and `ambiguous` count ids met so far that have these faults (see `Conflict` and `Ambiguity`).
+    """
 
     hits: int
     misses: int
     size: int
     queries: int
     conflicts: int
+    ambiguous: int
     failures: int
     reachable: bool | None
 
@@ -82,11 +95,13 @@ class Identity:
             if dsn and tables
             else None
         )
-        self._cache = Cache(self._limits.pairs)
-        self._held: dict[str, tuple[IdPair, ...]] = {}
-        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._cache = Cache(self._limits.pairs, clock())
+        self._held = Cache(sys.maxsize, 0.0)
+        self._under_way: dict[str, asyncio.Future[_Answers]] = {}
+        self._waits: set[asyncio.Future[_Answers]] = set()
         self._tasks = TaskGroup(self._limits.lookups)
-        self._conflicts: dict[tuple[str, str], Conflict] = {}
+        self._conflicts: dict[str, tuple[Conflict, ...]] = {}
+        self._ambiguous: dict[str, Ambiguity] = {}
         self._hits = 0
         self._misses = 0
         self._failures = 0
@@ -102,21 +117,19 @@ class Identity:
 
     async def start(self) -> None:
         """Read the files and make the pool. A server that is away is no error; a file that cannot be used is."""
-        pairs: list[IdPair] = []
         for source in self._sources:
             if isinstance(source, FileSource):
-                pairs += await asyncio.to_thread(read_pairs, source.path)
-        table = IdTable.of(pairs)
-        self._held = {**table.by_legacy, **table.by_uuid}
-        self._note_conflicts(pairs)
+                pairs = await asyncio.to_thread(read_pairs, source.path)
+                self._note(self._held.hold(Row(source.label, pair) for pair in pairs))
         if self._database is not None:
             await self._database.start()
 
     async def close(self) -> None:
         await self._tasks.drain(0)
         # A task that is cancelled before its first step never gets to settle what others wait for.
-        for token, wait in list(self._under_way.items()):
-            self._settle([token], wait, IdentityError("the id map is being closed"))
+        for wait in list(self._waits):
+            self._settle((), wait, IdentityError("the id map is being closed"))
+        self._under_way.clear()
         if self._database is not None:
             await self._database.close()
 
@@ -127,15 +140,34 @@ class Identity:
             misses=self._misses,
             size=len(self._cache) + len(self._held),
             queries=0 if self._database is None else self._database.queries,
-            conflicts=len(self._conflicts),
+            conflicts=sum(map(len, self._conflicts.values())),
+            ambiguous=len(self._ambiguous),
             failures=self._failures,
             reachable=self._reachable,
         )
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
-        """Ids joined twice within their entity that were met so far; the first thousand are kept."""
-        return tuple(self._conflicts.values())
+        """Ids joined twice within their entity, by what was last read of them; those of a thousand ids are kept."""
+        return tuple(conflict for found in self._conflicts.values() for conflict in found)
+
+    def conflicts_of(self, tokens: Iterable[str]) -> tuple[Conflict, ...]:
+        """The known conflicts of these ids. Asks nothing: say `lookup` first."""
+        known = sorted({*tokens} & self._conflicts.keys())
+        return tuple(conflict for token in known for conflict in self._conflicts[token])
+
+    @property
+    def ambiguities(self) -> tuple[Ambiguity, ...]:
+        """Ids that several entities join to different ids, by what was last read; a thousand are kept.
+
+        A comparison takes any entity's pair for right where the rules name none, and a translation leaves such an id
+        as it stands.
+        """
+        return tuple(self._ambiguous.values())
+
+    def ambiguous(self, tokens: Iterable[str]) -> tuple[Ambiguity, ...]:
+        """Those of these ids that are known to be ambiguous. Asks nothing: say `lookup` first."""
+        return tuple(self._ambiguous[token] for token in sorted({*tokens} & self._ambiguous.keys()))
 
     async def lookup(self, tokens: Collection[str], *, fresh: bool = False) -> IdTable:
         """The pairs of these ids, in both directions. Ids that are joined to nothing are simply not in the table.
@@ -147,9 +179,38 @@ class Identity:
         if len(tokens) > self._limits.tokens:
             raise IdentityError(f"{len(tokens)} ids asked at once; at most {self._limits.tokens} are looked up")
         asked = set(tokens)
-        if self._database is not None and (unknown := self._unknown(asked, fresh=fresh)):
-            await self._learn(unknown, fresh=fresh)
-        return IdTable.of(self._known(asked))
+        found = Gathering()
+        unheld = asked
+        if len(self._held):
+            unheld = set(self._held.gather(asked, found, hits_since=0.0, misses_since=0.0))
+        if self._database is not None:
+            now = self._clock()
+            unknown = self._cache.gather(
+                asked,
+                found,
+                hits_since=now - self._limits.hit_age,
+                misses_since=math.inf if fresh else now - self._limits.miss_age,
+            )
+            if unknown and (ids := [token for token in unknown if LEGACY.fullmatch(token) or UUID.fullmatch(token)]):
+                for rows in (await self._learn(ids, unheld, fresh=fresh)).values():
+                    for row in rows:
+                        found.add(row.pair)
+        table = found.table()
+        misses = len(asked.difference(table.by_legacy, table.by_uuid))
+        self._hits += len(asked) - misses
+        self._misses += misses
+        return table
+
+    def forget(self, tokens: Iterable[str]) -> None:
+        """Have these ids, and those they are joined to, read anew when they are next asked for.
+
+        What is being read at this moment is not remembered either. Pairs of files stay: those are read at start.
+        """
+        for token in tokens:
+            partners = [id_ for row in self._cache.rows(token) for id_ in (row.pair.legacy, row.pair.uuid)]
+            for id_ in (token, *partners):
+                self._cache.forget(id_)
+                self._under_way.pop(id_, None)
 
     async def ping(self) -> None:
         """IdentityError when the server of the id map does not answer now."""
@@ -177,106 +238,100 @@ class Identity:
         except IdentityError as error:
             return Probe(source.label, problem=str(error))
 
-    def _unknown(self, asked: Iterable[str], *, fresh: bool) -> list[str]:
-        now = self._clock()
-        unknown = []
-        for token in asked:
-            answer = self._cache.get(token)
-            if answer is not None:
-                age = now - answer.at
-                if age <= self._limits.hit_age if answer.pairs else not fresh and age <= self._limits.miss_age:
-                    continue
-            if LEGACY.fullmatch(token) or UUID.fullmatch(token):
-                unknown.append(token)
-        return unknown
-
-    def _known(self, asked: Iterable[str]) -> set[IdPair]:
-        pairs: set[IdPair] = set()
-        for token in asked:
-            answer = self._cache.get(token)
-            found = (*self._held.get(token, ()), *(answer.pairs if answer is not None else ()))
-            if found:
-                self._hits += 1
-                pairs.update(found)
-            else:
-                self._misses += 1
-        return pairs
-
-    async def _learn(self, unknown: Sequence[str], *, fresh: bool) -> None:
-        """Have these tokens in the cache, asking only for those that nobody is asking for right now.
+    async def _learn(self, unknown: Sequence[str], unheld: Container[str], *, fresh: bool) -> _Answers:
+        """The answers to these tokens, asking only for those that nobody is asking for right now.
 
         A fresh caller joins nobody: what is under way may have read the table before the row was there.
         """
-        waits = set() if fresh else {self._under_way[token] for token in unknown if token in self._under_way}
-        mine = unknown if fresh else [token for token in unknown if token not in self._under_way]
+        waits = {} if fresh else {token: self._under_way[token] for token in unknown if token in self._under_way}
         try:
-            if mine:
-                waits.add(self._ask(mine))
-            for wait in waits:
+            if mine := [token for token in unknown if token not in waits]:
+                waits |= dict.fromkeys(mine, self._ask(mine))
+            for wait in set(waits.values()):
                 # Shielded: the answer belongs to all who wait for it, whoever of them goes away.
                 await asyncio.shield(wait)
         except IdentityError:
-            if any(not self._is_served_as_it_was(token) for token in unknown):
+            served = {token: self._cache.rows(token) for token in unknown}
+            if any(not rows and token in unheld for token, rows in served.items()):
                 raise
+            return served
+        return {token: wait.result()[token] for token, wait in waits.items()}
 
-    def _is_served_as_it_was(self, token: str) -> bool:
-        answer = self._cache.get(token)
-        return token in self._held or (answer is not None and bool(answer.pairs))
-
-    def _ask(self, tokens: Sequence[str]) -> asyncio.Future[None]:
+    def _ask(self, tokens: Sequence[str]) -> asyncio.Future[_Answers]:
         if self._clock() < self._away_until:
             raise IdentityError(self._away_because)
-        wait: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        wait: asyncio.Future[_Answers] = asyncio.get_running_loop().create_future()
         # Nobody may be waiting any more when it fails; the exception then counts as seen.
         wait.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._waits.add(wait)
         for token in tokens:
             self._under_way[token] = wait
         if self._tasks.start(self._fetch(tokens, wait), name="identity lookup") is None:
             self._settle(tokens, wait, IdentityError("too many id lookups are under way; try again"))
         return wait
 
-    async def _fetch(self, tokens: Sequence[str], wait: asyncio.Future[None]) -> None:
-        error: IdentityError | None = IdentityError("the id map is being closed")
+    async def _fetch(self, tokens: Sequence[str], wait: asyncio.Future[_Answers]) -> None:
+        outcome: _Answers | IdentityError = IdentityError("the id map is being closed")
         try:
-            await self._fill(tokens)
-            error = None
+            outcome = await self._read(tokens, wait)
         except IdentityError as failure:
-            error = failure
+            outcome = failure
             self._failures += 1
             self._reachable = False
             self._away_until = self._clock() + self._limits.hold_off
             self._away_because = str(failure)
         finally:
-            self._settle(tokens, wait, error)
+            self._settle(tokens, wait, outcome)
 
-    def _settle(self, tokens: Sequence[str], wait: asyncio.Future[None], error: IdentityError | None) -> None:
+    def _settle(self, tokens: Sequence[str], wait: asyncio.Future[_Answers], outcome: _Answers | IdentityError) -> None:
         for token in tokens:
             if self._under_way.get(token) is wait:
                 del self._under_way[token]
-        if not wait.done():
-            if error is None:
-                wait.set_result(None)
-            else:
-                wait.set_exception(error)
-
-    async def _fill(self, tokens: Sequence[str]) -> None:
-        if self._database is None:
+        self._waits.discard(wait)
+        if wait.done():
             return
-        legacy = [token for token in tokens if len(token) == 24]
-        uuids = [token for token in tokens if len(token) != 24]
+        if isinstance(outcome, IdentityError):
+            wait.set_exception(outcome)
+        else:
+            wait.set_result(outcome)
+
+    async def _read(self, tokens: Sequence[str], wait: asyncio.Future[_Answers]) -> _Answers:
+        """The answers to these tokens from Postgres. Those that nobody has asked for anew or forgotten are kept."""
+        answers: dict[str, list[Row]] = {token: [] for token in tokens}
+        if self._database is None:
+            return answers
         # The moment of asking, not of the answer: a row written in between must count as older than the miss.
         now = self._clock()
-        pairs = list(dict.fromkeys(await self._database.pairs(legacy, uuids)))
+        rows = await self._database.rows(
+            [token for token in tokens if len(token) == LEGACY_LENGTH],
+            [token for token in tokens if len(token) != LEGACY_LENGTH],
+        )
         self._reachable = True
-        self._note_conflicts(pairs)
-        table = IdTable.of(pairs)
-        for token in tokens:
-            known = self._cache.get(token)
-            if known is None or known.at <= now:
-                found = table.by_legacy.get(token) or table.by_uuid.get(token) or ()
-                self._cache.put(token, Answer(tuple(found), now))
+        for row in dict.fromkeys(rows):
+            for token in (row.pair.legacy, row.pair.uuid):
+                if token in answers:
+                    answers[token].append(row)
+        self._cache.put({token: answers[token] for token in tokens if self._under_way.get(token) is wait}, now)
+        if len(self._held):
+            rows += [row for token in tokens for row in self._held.rows(token)]
+        self._note(rows, tokens)
+        return answers
 
-    def _note_conflicts(self, pairs: Iterable[IdPair]) -> None:
-        for conflict in conflicts(pairs):
-            if len(self._conflicts) < CONFLICTS_KEPT or (conflict.entity, conflict.token) in self._conflicts:
-                self._conflicts[conflict.entity, conflict.token] = conflict
+    def _note(self, rows: Collection[Row], asked: Iterable[str] = ()) -> None:
+        """Keep what is wrong with the ids of these rows, which are all that there are of the ids asked for."""
+        if self._conflicts or self._ambiguous:
+            for token in asked:
+                self._conflicts.pop(token, None)
+                self._ambiguous.pop(token, None)
+        table = IdTable.of(row.pair for row in rows)
+        if table.one_to_one:
+            return
+        found: dict[str, tuple[Conflict, ...]] = {}
+        for conflict in conflicts(rows):
+            found[conflict.token] = (*found.get(conflict.token, ()), conflict)
+        for token, these in found.items():
+            if len(self._conflicts) < CONFLICTS_KEPT or token in self._conflicts:
+                self._conflicts[token] = these
+        for ambiguity in ambiguous(table):
+            if len(self._ambiguous) < CONFLICTS_KEPT or ambiguity.token in self._ambiguous:
+                self._ambiguous[ambiguity.token] = ambiguity

@@ -12,6 +12,7 @@ from proxy.settings.blocks import (
     IdsSettings,
     LedgerSettings,
     LimitsSettings,
+    MongoSettings,
     NamedSource,
     PostgresSettings,
     PrimarySettings,
@@ -20,6 +21,8 @@ from proxy.settings.blocks import (
 )
 from proxy.settings.load import load_rules, load_settings
 from proxy.settings.model import DomainSettings, RouteSettings, Settings
+from proxy.settings.plans import reader_plan, reader_plans
+from proxy.settings.readers import MongoReaderSettings, PostgresReaderSettings, ReaderSettings
 from proxy.settings.routes import Claim, RouteMatch, Router
 from proxy.settings.show import json_schema, show
 from proxy.settings.types import HostPort
@@ -37,9 +40,13 @@ __all__ = [
     "IdsSettings",
     "LedgerSettings",
     "LimitsSettings",
+    "MongoReaderSettings",
+    "MongoSettings",
     "NamedSource",
+    "PostgresReaderSettings",
     "PostgresSettings",
     "PrimarySettings",
+    "ReaderSettings",
     "RouteMatch",
     "RouteSettings",
     "Router",
@@ -49,5 +56,7 @@ __all__ = [
     "json_schema",
     "load_rules",
     "load_settings",
+    "reader_plan",
+    "reader_plans",
     "show",
 ]

@@ -20,9 +20,11 @@ from proxy.settings.types import (
     HostPort,
     Identifier,
     LedgerUrl,
+    MongoDatabase,
+    MongoUrl,
     OptionalUrl,
-    OriginUrl,
     Size,
+    Switch,
     Table,
 )
 
@@ -62,8 +64,8 @@ class AdminSettings(Block):
 class PrimarySettings(Block):
     """The authoritative side: what it answers is what the client gets."""
 
-    url: OriginUrl
-    """Scheme, host and port of the primary."""
+    url: OptionalUrl = None
+    """Scheme, host and port of the primary; only where every route has its own `primary` reader can it be left out."""
     connect_timeout: Annotated[Duration, Field(gt=0, le=600)] = 2.0
     """How long opening a connection may take before the client gets a 504."""
     idle_timeout: Annotated[Duration, Field(gt=0, le=86400)] = 60.0
@@ -85,21 +87,44 @@ class ShadowSettings(Block):
     """The side under verification: no client sees what it answers."""
 
     url: OptionalUrl = None
-    """Scheme, host and port of the shadow; without it nothing is shadowed."""
+    """Scheme, host and port of the shadow; without it only routes with their own `shadow` reader are verified."""
     timeout: Annotated[Duration, Field(gt=0, le=600)] = 5.0
     """How long one shadow read may take from asking to the last byte."""
     connect_timeout: Annotated[Duration, Field(gt=0, le=600)] = 2.0
     """How long opening a connection may take; part of `timeout`."""
     max_concurrency: Annotated[Count, Field(ge=1, le=10_000)] = 64
     """Verification reads under way at once; more wait in the queue (`limits.queue`)."""
+    translate_ids: Switch = False
+    """Asks the shadow by uuid where the client asked by legacy id (path, query, JSON body); the id map joins them."""
     breaker: BreakerSettings = BreakerSettings()
 
 
 class PostgresSettings(Block):
-    """The Postgres that holds the id map."""
+    """The Postgres that holds the id map, and the tables that `postgres` readers of routes read."""
 
     dsn: Dsn
     """Connection string; the account needs no more than SELECT."""
+    connections: Annotated[Count, Field(ge=1, le=1_000)] = 8
+    """Connections at most for direct reads; the id map has its own."""
+    statement_timeout: Annotated[Duration, Field(ge=0.001, le=600)] = 2.0
+    """How long the server works on one statement of a direct read before it gives it up."""
+    lock_timeout: Annotated[Duration, Field(ge=0.001, le=600)] = 0.5
+    """How long the server waits for a lock in a direct read."""
+
+
+class MongoSettings(Block):
+    """The MongoDB that `mongo` readers of routes read."""
+
+    url: MongoUrl
+    """Connection string; the account needs no more than the `read` role."""
+    database: MongoDatabase
+    """The database of the collections."""
+    connections: Annotated[Count, Field(ge=1, le=1_000)] = 8
+    """Connections to one server at most."""
+    max_time: Annotated[Duration, Field(ge=0.001, le=600)] = 2.0
+    """How long the server works on one query before it gives it up (`maxTimeMS`)."""
+    read_preference: Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"] = "primary"
+    """Which members of a replica set are asked. Anything but `primary` may be behind what the backend sees."""
 
 
 class ColumnSource(Block):

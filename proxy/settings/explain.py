@@ -9,17 +9,18 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from comparators.rules import RuleProblem
 from proxy.settings.document import Document, Found, Key
 from proxy.settings.model import Settings
+from proxy.settings.placed import PLACED_PROBLEMS
 from proxy.settings.scalars import EnvText
 from proxy.settings.types import RULES_PROBLEM
 
 LATER = "not supported in this version"
-_LATER_KEYS = frozenset({"mongo", "translate_ids", "provenance"})
-_LATER_ROUTE_KEYS = frozenset({"shadow", "primary"})
+_LATER_KEYS = frozenset({"provenance"})
 _LATER_STAGES = re.compile(r"live|done|ramp(\b.*)?", re.DOTALL)
 _SECRET = re.compile(r"token|dsn|password|secret", re.IGNORECASE)
 _USERINFO = re.compile(r"(://)\S*@")
@@ -50,6 +51,8 @@ def explain(error: ValidationError, document: Document) -> list[Found]:
         key = tuple(part for part in item["loc"] if not (isinstance(part, str) and part in _TAGS))
         if item["type"] == RULES_PROBLEM:
             found += rule_problems(item["ctx"]["problems"], key, document)
+        elif item["type"] == PLACED_PROBLEMS:
+            found += [_at(document, (*key, *placed.key), placed.text) for placed in item["ctx"]["problems"]]
         else:
             found.append(_one(item, key, document))
     return found
@@ -103,7 +106,7 @@ def _text(item: ErrorDetails, kind: str, key: Key) -> str:
 def unknown_key(key: Key) -> str:
     """What to say of a key that no block has: not yet supported, or which one may have been meant."""
     name, parents = str(key[-1]), key[:-1]
-    if name in _LATER_KEYS or (name in _LATER_ROUTE_KEYS and "routes" in parents):
+    if name in _LATER_KEYS:
         return LATER
     valid = sorted(valid_keys(parents))
     hint = _did_you_mean(name, valid)
@@ -115,12 +118,17 @@ def valid_keys(key: Key) -> set[str]:
     here: list[Any] = [Settings]
     for part in key:
         here = [inner for kind in here for inner in _step(kind, part)]
-    return {name for kind in here for model in _models(kind) for name in model.model_fields}
+    return {name for kind in here for model in _models(kind) for name in keys_of(model)}
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a block as they are written, with their fields: `from` and `min` are not names in Python."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def shown(value: Any, key: Key) -> str:
     """A value for a message: short, and masked where the key or the value may hold a secret."""
-    if any(isinstance(part, str) and _SECRET.search(part) for part in key):
+    if key == ("mongo", "url") or any(isinstance(part, str) and _SECRET.search(part) for part in key):
         return "the value given (masked)"
     if isinstance(value, dict):
         return "a mapping"
@@ -166,8 +174,8 @@ def with_nearest(text: str, key: Key) -> str:
 def _step(kind: Any, part: str | int) -> Iterator[Any]:
     for bare in _alternatives(kind):
         if isinstance(bare, type) and issubclass(bare, BaseModel):
-            if part in bare.model_fields:
-                yield bare.model_fields[str(part)].annotation
+            if field := keys_of(bare).get(str(part)):
+                yield field.annotation
         elif get_origin(bare) is list and isinstance(part, int):
             yield get_args(bare)[0]
         elif get_origin(bare) is dict and isinstance(part, str):

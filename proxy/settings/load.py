@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from comparators.rules import check_rules
 from proxy.errors import SettingsError
-from proxy.settings.blocks import FileSource
+from proxy.settings.contradictions import contradictions
 from proxy.settings.document import Document, Found, Key, read_document
 from proxy.settings.explain import explain, rule_problems
 from proxy.settings.model import MAX_ROUTES, Settings
 from proxy.settings.patterns import RouteError
 from proxy.settings.routes import Claim, conflicts
 from proxy.settings.scalars import retyped
-from proxy.settings.types import HostPort, Origin
+from proxy.settings.types import Origin
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
@@ -39,7 +38,7 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
         found += [problem for problem in explain(error, document) if not _below(problem.key, broken)]
     found += _route_conflicts(document)
     if settings is not None:
-        found += _contradictions(settings, document)
+        found += contradictions(settings, document)
     if found or settings is None:
         raise SettingsError(_rendered(found, document.name))
     return settings
@@ -101,41 +100,3 @@ def _written_routes(data: Any) -> Iterable[tuple[str, Key, str]]:
                 yield domain, key, route
             elif isinstance(route, dict) and isinstance(route.get("route"), str):
                 yield domain, (*key, "route"), route["route"]
-
-
-def _contradictions(settings: Settings, document: Document) -> list[Found]:
-    """What is wrong between keys that are each right by themselves."""
-    found: list[Found] = []
-
-    def wrong(key: Key, text: str) -> None:
-        found.append(Found(document.line(key), document.existing(key) or key[:1], text))
-
-    listen, admin = settings.listen, settings.admin.listen
-    if listen == admin and listen.port:
-        wrong(("admin", "listen"), f"{admin} is also the address of listen; give the admin site its own port")
-    for key, url in ((("primary", "url"), settings.primary.url), (("shadow", "url"), settings.shadow.url)):
-        if url and _reaches(url, listen):
-            wrong(key, f"{url} is the proxy's own address (listen); requests would go round for ever")
-    if settings.shadow.url and _address(settings.shadow.url) == _address(settings.primary.url):
-        text = "is the primary itself, so a zero would prove nothing; to see the noise of one side use serve --aa"
-        wrong(("shadow", "url"), text)
-    if settings.postgres is None:
-        for number, source in enumerate(settings.ids.sources):
-            if not isinstance(source, FileSource):
-                wrong(("ids", "sources", number, "table"), "a table needs a database; set postgres.dsn")
-    return found
-
-
-def _address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return ("127.0.0.1" if host == "localhost" else host), parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _reaches(url: str, listen: HostPort) -> bool:
-    host, port = _address(url)
-    if port != listen.port:
-        return False
-    everywhere = listen.host in ("0.0.0.0", "::")  # noqa: S104 - told apart, not bound
-    here = "127.0.0.1" if listen.host == "localhost" else listen.host
-    return host == here or (everywhere and HostPort(host, port).loopback)

@@ -5,11 +5,13 @@ Every key of a file is a field here or in `blocks` and nothing else is accepted:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from proxy.model import Side
 from proxy.settings.blocks import (
     AdminSettings,
     Block,
@@ -22,13 +24,16 @@ from proxy.settings.blocks import (
     IdsSettings,
     LedgerSettings,
     LimitsSettings,
+    MongoSettings,
     NamedSource,
     PostgresSettings,
     PrimarySettings,
     SettleSettings,
     ShadowSettings,
 )
-from proxy.settings.patterns import READS, parse_route
+from proxy.settings.patterns import READS, Part, parse_route
+from proxy.settings.placed import Placed, refuse
+from proxy.settings.readers import MongoReaderSettings, PostgresReaderSettings, ReaderSettings
 from proxy.settings.routes import Claim, Router
 from proxy.settings.types import (
     Address,
@@ -59,9 +64,11 @@ __all__ = [
     "IdsSettings",
     "LedgerSettings",
     "LimitsSettings",
+    "MongoSettings",
     "NamedSource",
     "PostgresSettings",
     "PrimarySettings",
+    "ReaderSettings",
     "RouteSettings",
     "Settings",
     "SettleSettings",
@@ -69,6 +76,8 @@ __all__ = [
 ]
 
 MAX_ROUTES = 2_000
+DIRECT = READS | {"POST", "QUERY"}
+"""Methods of requests that a store can be asked instead of the backend."""
 
 
 class RouteSettings(Block):
@@ -82,6 +91,10 @@ class RouteSettings(Block):
     """Rules of this route alone; they win over the domain's."""
     sampling: Fraction | None = None
     """Share of exchanges that is shadowed; the domain's where not given."""
+    primary: ReaderSettings | None = None
+    """Who answers the client; the backend at `primary.url` where not given."""
+    shadow: ReaderSettings | None = None
+    """Who is verified; the backend at `shadow.url` where not given."""
 
     @field_validator("route")
     @classmethod
@@ -97,6 +110,35 @@ class RouteSettings(Block):
                 f'{{route: "{self.route}", safe: true}} if it only reads, or remove it'
             )
         return self
+
+    @model_validator(mode="after")
+    def _answerable(self) -> RouteSettings:
+        refuse(self._problems())
+        return self
+
+    def reader(self, side: Side) -> PostgresReaderSettings | MongoReaderSettings | None:
+        """The store that is read for `side`; None where its backend is asked."""
+        reader = self.primary if side is Side.PRIMARY else self.shadow
+        return reader.direct if reader else None
+
+    def _problems(self) -> Iterator[Placed]:
+        pattern = parse_route(self.route)
+        names = {"**" if each.part is Part.REST else each.text for each in pattern.segments if each.part}
+        for side in Side:
+            reader = self.reader(side)
+            if reader is None:
+                continue
+            if pattern.method not in DIRECT:
+                text = f"a store answers GET and HEAD, and POST and QUERY when safe, but not {pattern.method}"
+                yield Placed((side.value,), text)
+            for key, parameter in reader.parameters():
+                source, _, name = parameter.source.partition(".")
+                if source == "path" and name not in names:
+                    listed = ", ".join(f"path.{each}" for each in sorted(names)) or "no {name} in it"
+                    text = f'{parameter.source} is not a step of "{self.route}", which has {listed}'
+                    yield Placed((side.value, reader.kind, *key), text)
+        if self.reader(Side.PRIMARY) is not None and self.reader(Side.PRIMARY) == self.reader(Side.SHADOW):
+            yield Placed(("shadow",), "reads the same as primary, so a zero would prove nothing")
 
 
 def _route_mapping(value: Any) -> Any:
@@ -132,9 +174,10 @@ class Settings(Block):
     listen: Address = HostPort("127.0.0.1", 8080)
     """Address that clients talk to."""
     admin: AdminSettings = AdminSettings()
-    primary: PrimarySettings
+    primary: PrimarySettings = PrimarySettings()
     shadow: ShadowSettings = ShadowSettings()
     postgres: PostgresSettings | None = None
+    mongo: MongoSettings | None = None
     ids: IdsSettings = IdsSettings()
     ledger: LedgerSettings = LedgerSettings()
     sampling: Fraction = 1.0
@@ -153,11 +196,13 @@ class Settings(Block):
 
     _config_dir: Path = PrivateAttr(default=Path())
 
-    @field_validator("postgres", mode="before")
+    @field_validator("postgres", "mongo", mode="before")
     @classmethod
-    def _empty_dsn(cls, value: Any) -> Any:
-        """An empty DSN (an unset variable) is no Postgres at all."""
-        return None if isinstance(value, dict) and list(value) == ["dsn"] and value["dsn"] == "" else value
+    def _empty_address(cls, value: Any, info: ValidationInfo) -> Any:
+        """An empty address (an unset variable) is no server at all."""
+        key, block = ("dsn", PostgresSettings) if info.field_name == "postgres" else ("url", MongoSettings)
+        known = isinstance(value, dict) and value.keys() <= block.model_fields.keys()
+        return None if known and value.get(key) == "" else value
 
     def model_post_init(self, context: Any) -> None:
         if isinstance(context, Origin):

@@ -11,7 +11,8 @@ MASK = "***"
 # Up to the last "@": a password that was not percent-encoded must be hidden as well.
 _PASSWORD = re.compile(r"(://[^/:@\s]*):\S*@")
 _USERINFO = re.compile(r"(://)\S*@")
-_QUERY_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+# `authMechanismProperties` of MongoDB may hold a session token.
+_QUERY_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token|key|mechanismprop)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 def show(settings: Settings) -> dict[str, Any]:
@@ -19,13 +20,14 @@ def show(settings: Settings) -> dict[str, Any]:
 
     A file of what is shown loads to the same settings again, but for what is masked.
     """
-    shown: dict[str, Any] = settings.model_dump(mode="json")
+    shown: dict[str, Any] = settings.model_dump(mode="json", by_alias=True)
     shown["admin"]["token"] = MASK if settings.admin.token.get_secret_value() else ""
-    shown["primary"]["url"] = _USERINFO.sub(rf"\1{MASK}@", settings.primary.url)
-    if settings.shadow.url:
-        shown["shadow"]["url"] = _USERINFO.sub(rf"\1{MASK}@", settings.shadow.url)
+    for side, url in (("primary", settings.primary.url), ("shadow", settings.shadow.url)):
+        shown[side]["url"] = _USERINFO.sub(rf"\1{MASK}@", url) if url else None
     if settings.postgres:
         shown["postgres"]["dsn"] = mask_dsn(settings.postgres.dsn.get_secret_value())
+    if settings.mongo:
+        shown["mongo"]["url"] = mask_dsn(settings.mongo.url.get_secret_value())
     return shown
 
 
@@ -37,8 +39,10 @@ def mask_dsn(dsn: str) -> str:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the configuration file, for editors. Numbers may also be written as `${ENV}`."""
     schema: dict[str, Any] = Settings.model_json_schema(mode="validation")
-    routes = schema["$defs"]["DomainSettings"]["properties"]["routes"]
-    routes["items"] = {"anyOf": [{"type": "string"}, routes["items"]]}
+    for block in schema["$defs"].values():
+        for name in ("routes", "params"):
+            if listed := block.get("properties", {}).get(name):
+                listed["items"] = {"anyOf": [{"type": "string"}, listed["items"]]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

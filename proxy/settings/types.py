@@ -141,6 +141,18 @@ def _dsn(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _mongo_url(secret: SecretStr) -> SecretStr:
+    if not re.match(r"mongodb(\+srv)?://[^\s/]", secret.get_secret_value()):
+        raise ValueError("must be a connection string such as mongodb://127.0.0.1:27017")
+    return secret
+
+
+def _database(text: str) -> str:
+    if not re.fullmatch(r'[^/\\. "$*<>:|?\x00]{1,63}', text):
+        raise ValueError("must be the name of a database: at most 63 signs, without blanks, dots, slashes and $")
+    return text
+
+
 def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
 
@@ -241,6 +253,8 @@ OriginUrl = Annotated[str, AfterValidator(_origin_url)]
 OptionalUrl = Annotated[OriginUrl | None, BeforeValidator(_empty_is_none)]
 LedgerUrl = Annotated[str, AfterValidator(_ledger_url)]
 Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
+MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]
+MongoDatabase = Annotated[str, AfterValidator(_database)]
 JsonPath = Annotated[str, AfterValidator(_json_path)]
 RuleBlock = Annotated[
     dict[str, Any],

@@ -6,20 +6,31 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from comparators.model import Tolerated
 from proxy.ledger import Ticket
 from proxy.model import Observation, Verdict
+from proxy.readers.serving import Reader
+from proxy.verify.breaker import Breaker
 from proxy.verify.exchange import Exchange
 from proxy.verify.settle import Pair
 
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """What verification knows of a route. `layers` as in `work.layers_text`."""
+    """What verification knows of a route. `layers` as in `work.layers_text`.
+
+    `breaker` guards what `shadow` reads from. `translate` says which ids the shadow is asked with, where the client's
+    may be the other store's.
+    """
 
     sampling: float
     layers: str
+    primary: Reader
+    shadow: Reader
+    breaker: Breaker
+    translate: Literal["uuid", "legacy"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

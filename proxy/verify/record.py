@@ -79,6 +79,9 @@ class Recorder:
         notes += [f"{side} body: {why}" for side, why in (("primary", why_primary), ("shadow", why_shadow)) if why]
         comparison = end.pair.comparison if end.pair else None
         notes += comparison.remarks if comparison else ()
+        notes += [
+            f"{seen.side}: {seen.detail}" for seen in (primary, shadow) if seen and seen.detail and not seen.error
+        ]
         return Trace(
             id=self._chance.new_id(),
             at=self._chance.now(),

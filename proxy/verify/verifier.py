@@ -9,38 +9,35 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from comparators.ids import IdTable, Pairings
 from comparators.model import Comparison, Response
 from comparators.paths import pattern_of
 from proxy.identity import Identity, IdentityError
 from proxy.ledger import Ledger
-from proxy.model import Headers, Observation, ReadRequest, Side, Trace, Verdict
+from proxy.model import Headers, Observation, Side, Trace, Verdict
 from proxy.readers.codings import CodingError
 from proxy.readers.http import decoded
 from proxy.settings.routes import Router
 from proxy.tasks import TaskGroup
 from proxy.telemetry import Figures
-from proxy.verify.breaker import Breaker
 from proxy.verify.case import Case, Chance, End, RouteFacts
 from proxy.verify.exchange import Buffered, Exchange
+from proxy.verify.id_map import with_map_faults
 from proxy.verify.judge import delays, failure_text, primary_verdict, settled, shadow_failed
 from proxy.verify.plan import Room, marked, plan
 from proxy.verify.record import Recorder
 from proxy.verify.requests import read_request
 from proxy.verify.settle import Pair, settle
+from proxy.verify.translation import ids_of, translated
 from proxy.verify.work import Job, Work, WorkTimeoutError, compare, rules_of, tokens_of
 
 log = logging.getLogger(__name__)
 
 MAX_CONFIRMED = 10_000
-
-
-class Reader(Protocol):
-    """One side. Never raises but for cancellation: a failed read is an observation that bears an error."""
-
-    async def read(self, request: ReadRequest, timeout: float) -> Observation: ...
+MAX_NAMED = 5
+_NOT_THE_SHADOWS = frozenset({"too_large", "id_map"})
+"""Errors of a shadow read that say nothing of the shadow's health."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +64,21 @@ class Verifier:
         *,
         router: Router,
         routes: Mapping[tuple[str, str], RouteFacts],
-        primary: Reader,
-        shadow: Reader,
         identity: Identity,
         ledger: Ledger,
         figures: Figures,
         recorder: Recorder,
         work: Work,
-        breaker: Breaker,
         bounds: Bounds,
         chance: Chance,
     ) -> None:
         self._router = router
         self._routes = routes
-        self._primary = primary
-        self._shadow = shadow
         self._identity = identity
         self._ledger = ledger
         self._figures = figures
         self._recorder = recorder
         self._work = work
-        self._breaker = breaker
         self._bounds = bounds
         self._chance = chance
         self._tasks = TaskGroup(bounds.queue)
@@ -120,7 +111,7 @@ class Verifier:
             headers,
             sampling=facts.sampling,
             draw=self._chance.draw(),
-            room=Room(self._breaker.is_open(now), len(self._tasks) >= self._bounds.queue),
+            room=Room(facts.breaker.is_open(now), len(self._tasks) >= self._bounds.queue),
         )
         if made.verdict is not None:
             self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
@@ -139,7 +130,7 @@ class Verifier:
         if self._tasks.start(self._see_through(case), name=f"verify {match.route}") is None:
             self._recorder.record(ticket, match.domain, match.route, End(Verdict.NO_ROOM))
             return None
-        self._breaker.reading(now)
+        facts.breaker.reading(now)
         return exchange
 
     async def _see_through(self, case: Case) -> None:
@@ -175,7 +166,7 @@ class Verifier:
         if early is not None:
             return End(early, primary=primary, shadow=shadow)
         if shadow is None:
-            shadow = await self._read(self._shadow, self._request(case))
+            shadow = await self._read(case, Side.SHADOW)
         if shadow_failed(shadow):
             return End(Verdict.SHADOW_ERROR, primary=primary, shadow=shadow, detail=failure_text(shadow))
         try:
@@ -221,18 +212,28 @@ class Verifier:
 
     # --- reading ---
 
-    def _request(self, case: Case) -> ReadRequest:
-        exchange = case.exchange
-        return read_request(exchange.method, exchange.target, exchange.headers, exchange.request)
-
-    async def _read(self, reader: Reader, request: ReadRequest) -> Observation:
+    async def _read(self, case: Case, side: Side) -> Observation:
+        exchange, facts = case.exchange, case.facts
+        request = read_request(exchange.method, exchange.target, exchange.headers, exchange.request)
+        if side is Side.PRIMARY:
+            async with self._reading:
+                return await facts.primary.read(request, self._bounds.timeout)
+        unknown: tuple[str, ...] = ()
+        if facts.translate is not None and (ids := ids_of(request)):
+            try:
+                made = translated(request, await self._identity.lookup(ids), facts.translate)
+                request, unknown = made.request, made.unknown
+            except IdentityError as error:
+                return Observation(side, error="id_map", detail=f"the id map could not be read: {error}")
         async with self._reading:
-            seen = await reader.read(request, self._bounds.timeout)
-        if seen.side is Side.SHADOW:
-            if seen.error is None:
-                self._breaker.succeeded()
-            elif seen.error != "too_large":
-                self._breaker.failed(self._chance.monotonic())
+            seen = await facts.shadow.read(request, self._bounds.timeout)
+        if seen.error is None:
+            facts.breaker.succeeded()
+        elif seen.error not in _NOT_THE_SHADOWS:
+            facts.breaker.failed(self._chance.monotonic())
+        if unknown:
+            note = f"asked with ids that the map does not know: {', '.join(unknown[:MAX_NAMED])}"
+            seen = replace(seen, detail=f"{seen.detail}; {note}" if seen.detail else note)
         return seen
 
     async def _beside(self, case: Case) -> tuple[Observation, Observation | None]:
@@ -242,17 +243,16 @@ class Verifier:
         both sides stream events for ever, which is no failure of the shadow.
         """
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(self._read(self._shadow, self._request(case)))
+            reading = group.create_task(self._read(case, Side.SHADOW))
             primary = await self._decoded(await case.exchange.primary)
             if primary_verdict(primary) is not None:
                 reading.cancel()
         return primary, None if reading.cancelled() else reading.result()
 
     async def _read_both(self, case: Case) -> tuple[Observation, Observation]:
-        request = self._request(case)
         async with asyncio.TaskGroup() as group:
-            primary = group.create_task(self._read(self._primary, request))
-            shadow = group.create_task(self._read(self._shadow, request))
+            primary = group.create_task(self._read(case, Side.PRIMARY))
+            shadow = group.create_task(self._read(case, Side.SHADOW))
         return primary.result(), shadow.result()
 
     async def _decoded(self, seen: Observation) -> Observation:
@@ -284,7 +284,8 @@ class Verifier:
                 texts += [primary.body or b"", shadow.body or b""]
             if found := await self._work.run(sum(map(len, texts)), tokens_of, texts):
                 table = await self._identity.lookup(found, fresh=fresh)
-        return await self._compare_with(case, primary, shadow, table)
+        comparison = await self._compare_with(case, primary, shadow, table)
+        return comparison if table.one_to_one else with_map_faults(comparison, table, named=rules.entities)
 
     async def _compare_with(self, case: Case, primary: Observation, shadow: Observation, table: IdTable) -> Comparison:
         today = self._chance.now().date()

@@ -47,6 +47,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async def id_map() -> str | None:
         return trouble.get("id_map")
 
+    assert settings.primary.url is not None
     async with primary, recorded(settings) as ledger, aiohttp.ClientSession() as client:
         figures = Figures()
         clock = iter(range(0, 1_000_000, 10))

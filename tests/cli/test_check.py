@@ -29,7 +29,7 @@ def listening() -> Iterator[int]:
 
 def checks(output: str) -> dict[str, dict[str, object]]:
     content = json.loads(output)
-    assert set(content) == {"ok", "checks"}
+    assert set(content) == {"ok", "checks", "readers"}
     assert all(set(one) == {"name", "where", "ok", "detail", "remedy"} for one in content["checks"])
     return {f"{one['name']} {one['where']}": one for one in content["checks"]}
 

@@ -117,9 +117,11 @@ async def test_closing_ends_every_wait(pg_database: str, writer: Writer) -> None
         under_way = asyncio.ensure_future(identity.lookup([legacy(1)]))
         await until(lambda: identity.figures.queries >= 1)
         just_begun = asyncio.ensure_future(identity.lookup([legacy(2)]))
+        forgotten = asyncio.ensure_future(identity.lookup([legacy(3)]))
         await asyncio.sleep(0)
+        identity.forget([legacy(3)])
         await identity.close()
-        for task in (under_way, just_begun):
+        for task in (under_way, just_begun, forgotten):
             with pytest.raises(IdentityError, match="closed"):
                 await task
 

@@ -37,16 +37,19 @@ def problems(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) ->
         ("qqq: x\n", "c.yaml:2: qqq: unknown key; valid here: admin, compare, domains, drain, gate, ids, "),
         ("shadow:\n  tiemout: 5s\n", 'c.yaml:3: shadow.tiemout: unknown key; did you mean "timeout"?'),
         ("shadow:\n  breaker: {failure: 3}\n", 'c.yaml:3: shadow.breaker.failure: unknown key; did you mean "failures"?'),
-        ("mongo: {url: x}\n", "c.yaml:2: mongo: not supported in this version"),
-        ("shadow: {translate_ids: true}\n", "c.yaml:2: shadow.translate_ids: not supported in this version"),
+        ("mongo: {url: x}\n", "c.yaml:2: mongo.url: must be a connection string such as mongodb://127.0.0.1:27017, not the value"),
+        ("mongo: {url: 'mongodb://h'}\n", "c.yaml:2: mongo.database: is required"),
+        ("mongo: {url: 'mongodb://h', database: 'a b'}\n", "c.yaml:2: mongo.database: must be the name of a database"),
+        ("mongo: {url: 'mongodb://h', database: a, read_preference: second}\n", "must be one of primary, primaryPreferred, secondary"),
+        ("mongo: {url: '', databse: a}\n", 'c.yaml:2: mongo.databse: unknown key; did you mean "database"?'),
+        ("postgres: {dsn: 'postgresql://h/d', statement_timeout: 0}\n", "c.yaml:2: postgres.statement_timeout: must be at least 0.001, not 0"),
+        ("postgres: {dsn: 'postgresql://h/d', lock_timeout: 5}\n", 'postgres.lock_timeout: needs a unit: a duration such as 500ms, 5s or 2h'),
+        ("postgres: {dsn: 'postgresql://h/d', connections: 0}\n", "c.yaml:2: postgres.connections: must be at least 1, not 0"),
+        ("shadow: {translate_ids: true}\n", "c.yaml:2: shadow.translate_ids: needs the id map; set ids.sources"),
         ("domains: {a: {provenance: {}}}\n", "c.yaml:2: domains.a.provenance: not supported in this version"),
         ("domains: {a: {stage: live}}\n", 'c.yaml:2: domains.a.stage: "live" is not supported in this version'),
         ('domains: {a: {stage: "ramp: 5%"}}\n', '"ramp: 5%" is not supported in this version; stages are off and shadow'),
         ("domains: {a: {stage: shadwo}}\n", 'must be one of off, shadow, not "shadwo"; did you mean "shadow"?'),
-        (
-            "domains:\n  a:\n    routes:\n      - {route: GET /x, shadow: {postgres: {}}}\n",
-            "c.yaml:5: domains.a.routes[0].shadow: not supported in this version",
-        ),
         ("listen: 8080\n", 'c.yaml:2: listen: must be host:port; did you mean "127.0.0.1:8080"?'),
         ("listen: localhost\n", 'must be host:port, as in 127.0.0.1:8080 or [::1]:8080, not "localhost"'),
         ("listen: h:70000\n", "port 70000 is out of range"),
@@ -116,7 +119,7 @@ def test_a_mistake_is_refused(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_the_primary_is_required(tmp_path: Path) -> None:
-    assert problems(tmp_path, "drain: 1s\n") == ["c.yaml:1: primary: is required"]
+    assert problems(tmp_path, "drain: 1s\n") == ["c.yaml:1: primary.url: is required"]
     assert problems(tmp_path, "primary:\n  forwarded: off\n") == ["c.yaml:1: primary.url: is required"]
     assert problems(tmp_path, "- 1\n") == ["c.yaml:1: must be a mapping of keys, see config/shadowread.yaml"]
     assert problems(tmp_path, "") == ["c.yaml:1: must be a mapping of keys, see config/shadowread.yaml"]
@@ -149,10 +152,11 @@ def test_no_secret_is_in_a_message(tmp_path: Path) -> None:
         "postgres: {dsn: 'mysql://u:hunter2@h'}\n"
         "ledger: {url: 'mysql://u:hunter2@h'}\n"
         "shadow: {url: 'http//u:${PW}@h'}\n"
+        "mongo: {url: 'mongodb//u:${PW}@h', database: d}\n"
         "sampling: 'http://u:${PW}@h'\n"
     )
     found = problems(tmp_path, text, {"PW": "hunter2"})
-    assert len(found) == 6
+    assert len(found) == 7
     assert "hunter2" not in "\n".join(found).replace("http//u:hunter2@h", "")
 
 

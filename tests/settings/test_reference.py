@@ -14,8 +14,10 @@ from ruamel.yaml import YAML
 from comparators.rules import compile_rules
 from proxy.settings import load_settings
 from proxy.settings.document import Key, read_document
-from proxy.settings.explain import LATER, valid_keys
+from proxy.settings.explain import LATER, _alternatives, valid_keys
+from proxy.settings.explain import keys_of as written_keys
 from proxy.settings.model import Settings
+from proxy.settings.readers import ReaderSettings
 
 REFERENCE = Path(__file__).parents[2] / "config/shadowread.yaml"
 TABLE_SOURCES = {"file", "entity_name"}
@@ -23,7 +25,12 @@ TABLE_SOURCES = {"file", "entity_name"}
 
 
 def keys_of(annotation: Any, at: Key) -> Iterator[tuple[Key, Any, BaseModel | None]]:
-    """Every key below `at`: where it stands in the reference, its field, and its model."""
+    """Every key below `at`: where it stands in the reference, its field, and its model.
+
+    The readers of a route are left out: not all of their keys can stand in one place.
+    """
+    if annotation is ReaderSettings:
+        return
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items():
             yield (*at, name), field, None
@@ -52,6 +59,55 @@ def comment_above(key: Key) -> str:
 
 @pytest.mark.parametrize(("key", "field"), ALL, ids=[".".join(map(str, key)) for key, _ in ALL])
 def test_a_key_is_explained_with_its_default(key: Key, field: Any) -> None:
+    explained(key, field)
+
+
+def reader_blocks(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every block that a reader of a route is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from reader_blocks(field.annotation)
+    for argument in get_args(annotation):
+        yield from reader_blocks(argument)
+
+
+def standing(annotation: Any, value: Any, at: Key) -> Iterator[tuple[type[BaseModel], str, Key]]:
+    """Every key of a block below `value` in the reference: the block's kind, the key, and where it stands."""
+    for kind in _alternatives(annotation):
+        if get_origin(kind) is list and isinstance(value, list):
+            for number, item in enumerate(value):
+                yield from standing(get_args(kind)[0], item, (*at, number))
+        elif get_origin(kind) is dict and isinstance(value, dict):
+            for name, item in value.items():
+                yield from standing(get_args(kind)[1], item, (*at, name))
+        elif isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, dict):
+            for name, item in value.items():
+                if field := written_keys(kind).get(name):
+                    yield kind, name, (*at, name)
+                    yield from standing(field.annotation, item, (*at, name))
+
+
+READER_KEYS = sorted(
+    {(block, name) for block in reader_blocks(ReaderSettings) for name in written_keys(block)},
+    key=lambda pair: (pair[0].__name__, pair[1]),
+)
+
+
+@pytest.mark.parametrize(
+    ("block", "name"), READER_KEYS, ids=[f"{block.__name__}.{name}" for block, name in READER_KEYS]
+)
+def test_a_key_of_a_reader_is_explained_with_its_default(block: type[BaseModel], name: str) -> None:
+    document, lines = read_document(REFERENCE, {}), REFERENCE.read_text().splitlines()
+    places = [key for kind, found, key in standing(Settings, document.data(), ()) if (kind, found) == (block, name)]
+    own_lines = [key for key in places if re.match(rf"\s*(- )?{name}:", lines[document.line(key) - 1])]
+    told = [key for key in own_lines if comment_above(key)]
+    assert told, f"{block.__name__}.{name} is not explained in the reference"
+    for key in told:
+        explained(key, written_keys(block)[name])
+
+
+def explained(key: Key, field: Any) -> None:
     comment = comment_above(key) if key[-1] != "table" else "Required."
     models = list(keys_of(field.annotation, key))
     if field.is_required():
@@ -99,8 +155,10 @@ def test_the_other_shapes_of_an_id_source_are_shown() -> None:
 
 def test_keys_of_later_versions_are_not_keys_now() -> None:
     assert LATER == "not supported in this version"
-    assert "mongo" not in valid_keys(())
-    assert "translate_ids" not in valid_keys(("shadow",))
     assert "provenance" not in valid_keys(("domains", "users"))
-    assert valid_keys(("domains", "users", "routes", 0)) == {"route", "safe", "compare", "sampling"}
+    route: Key = ("domains", "users", "routes", 0)
+    assert valid_keys(route) == {"route", "safe", "compare", "sampling", "primary", "shadow"}
+    assert valid_keys((*route, "shadow")) == {"http", "postgres", "mongo"}
+    parameter = {"from", "type", "default", "min", "max", "choices", "list", "entity"}
+    assert valid_keys((*route, "shadow", "postgres", "statements", "x", "params", 0)) == parameter
     assert valid_keys(("ids", "sources", 0)) == {"table", "entity", "entity_name", "legacy", "uuid", "file"}
