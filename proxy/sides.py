@@ -108,7 +108,7 @@ class Sides:
             primary,
             shadow,
             self._breaker(type(shadow)),
-            "uuid" if settings.shadow.translate_ids and direct is None else None,
+            settings.domains[claim.domain].translate_ids if settings.shadow.translate_ids and direct is None else None,
         )
 
     def _breaker(self, source: object) -> Breaker:

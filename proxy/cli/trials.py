@@ -201,7 +201,7 @@ class Trials:
             max_differences=self._settings.limits.differences,
         )
         comparison = compare(job)
-        return comparison if table.one_to_one else with_map_faults(comparison, table, named=rules.entities)
+        return comparison if table.one_to_one else with_map_faults(comparison, table, (), named=rules.entities)
 
     def _side(self, route: RouteReaders, seen: Observation) -> SideSeen:
         text, why = self._redactor.body(seen.body)

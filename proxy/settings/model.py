@@ -160,6 +160,8 @@ class DomainSettings(Block):
     """File with the way back, relative to the configuration's folder; without one the gate stays closed."""
     sampling: Fraction | None = None
     """Share of exchanges that is shadowed; the global one where not given."""
+    translate_ids: Literal["uuid", "legacy"] = "uuid"
+    """Which ids the shadow is asked with under `shadow.translate_ids`; `legacy` where the primary is Postgres."""
     compare: RuleBlock = Field(default_factory=dict)
     """Rules of this domain; they win over the global ones."""
     gate: GateOverride = GateOverride()

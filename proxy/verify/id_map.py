@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from comparators.ids import IdPair, IdTable
 from comparators.model import Comparison, Difference, Kind
+from proxy.identity import ambiguous
 
 MAX_FAULTS = 10
 
 
-def with_map_faults(comparison: Comparison, table: IdTable, *, named: bool) -> Comparison:
+def with_map_faults(comparison: Comparison, table: IdTable, rows: Sequence[str], *, named: bool) -> Comparison:
     """The comparison with what is wrong in the part of the id map that it used.
 
     A row joined twice within its entity is a difference of its own (path `id_map`), whatever the bodies say: which of
-    the two the other store means, nobody can tell. A legacy id that two entities join to two uuids is only said, as any
-    of them may be meant where the rules name no entity (`named`).
+    the two the other store means, nobody can tell; `rows` says where such rows stand. An id that several entities join
+    to different ids is only said, as any of them may be meant where the rules name no entity (`named`).
     """
     faults = [
         Difference("id_map", Kind.ID_MISMATCH, _rows(twice, "legacy"), _rows(twice, "uuid")) for twice in _twice(table)
     ][:MAX_FAULTS]
-    remarks = [] if named else [_ambiguity(legacy, pairs) for legacy, pairs in _ambiguous(table)][:MAX_FAULTS]
+    remarks = [] if named else [one.text for one in ambiguous(table)[:MAX_FAULTS]]
     return comparison._replace(
         differences=(*comparison.differences, *faults),
         total=comparison.total + len(faults),
-        remarks=(*comparison.remarks, *remarks),
+        remarks=(*comparison.remarks, *rows[:MAX_FAULTS], *remarks),
     )
 
 
@@ -41,16 +42,3 @@ def _twice(table: IdTable) -> list[tuple[IdPair, ...]]:
 
 def _rows(pairs: Iterable[IdPair], side: str) -> list[str]:
     return [f"{pair.entity} {pair.legacy if side == 'legacy' else pair.uuid}" for pair in pairs]
-
-
-def _ambiguous(table: IdTable) -> list[tuple[str, tuple[IdPair, ...]]]:
-    return [
-        (legacy, pairs)
-        for legacy, pairs in sorted(table.by_legacy.items())
-        if len({pair.entity for pair in pairs}) > 1 and len({pair.uuid for pair in pairs}) > 1
-    ]
-
-
-def _ambiguity(legacy: str, pairs: Iterable[IdPair]) -> str:
-    joined = ", ".join(f"{pair.entity} {pair.uuid}" for pair in pairs)
-    return f"{legacy} is joined under several entities ({joined}) and the rules name none, so any was accepted"

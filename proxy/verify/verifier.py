@@ -285,7 +285,10 @@ class Verifier:
             if found := await self._work.run(sum(map(len, texts)), tokens_of, texts):
                 table = await self._identity.lookup(found, fresh=fresh)
         comparison = await self._compare_with(case, primary, shadow, table)
-        return comparison if table.one_to_one else with_map_faults(comparison, table, named=rules.entities)
+        if table.one_to_one:
+            return comparison
+        rows = [conflict.text for conflict in self._identity.conflicts_of((*table.by_legacy, *table.by_uuid))]
+        return with_map_faults(comparison, table, rows, named=rules.entities)
 
     async def _compare_with(self, case: Case, primary: Observation, shadow: Observation, table: IdTable) -> Comparison:
         today = self._chance.now().date()

@@ -246,8 +246,10 @@ async def test_postgres_freezes_and_thaws_and_no_client_notices(
                     await proxy.until(lambda c: c.under_way == 0)
 
 
-async def test_the_shadow_is_asked_by_its_own_ids(folder: Path, stores: tuple[str, str]) -> None:
+@pytest.mark.parametrize("way", ["uuid", "legacy"])
+async def test_the_shadow_is_asked_by_its_own_ids(folder: Path, stores: tuple[str, str], way: str) -> None:
     dsn, _ = stores
+    ours, theirs = (LEGACY, UUID) if way == "uuid" else (UUID, LEGACY)
     asked: list[bytes] = []
 
     async def twin(head: bytes, writer: asyncio.StreamWriter) -> None:
@@ -259,12 +261,13 @@ async def test_the_shadow_is_asked_by_its_own_ids(folder: Path, stores: tuple[st
 
     async with backend(script) as primary, backend(twin) as other:
         more = {"shadow": {"url": other, "translate_ids": True}}
-        async with verified(direct(folder, dsn, primary, {}, **more)) as proxy:
-            known, unknown = LEGACY[0].encode(), LEGACY[7].encode()
+        domain = {"routes": ["GET /api/things/{id}"], "translate_ids": way}
+        async with verified(direct(folder, dsn, primary, {}, domains={"things": domain}, **more)) as proxy:
+            known, unknown = ours[0].encode(), ours[7].encode()
             assert (
                 await verdict(proxy, b"/api/things/" + known + b"?like=" + known.upper() + b"&x=1", 1) is Verdict.MATCH
             )
-            assert asked.pop().lower() == b"/api/things/%b?like=%b&x=1" % (UUID[0].encode(), UUID[0].encode())
+            assert asked.pop().lower() == b"/api/things/%b?like=%b&x=1" % (theirs[0].encode(), theirs[0].encode())
             assert await verdict(proxy, b"/api/things/" + unknown, 2) is Verdict.MATCH
             assert asked.pop() == b"/api/things/" + unknown
 
@@ -283,3 +286,7 @@ async def test_a_row_that_the_map_joins_twice_is_a_finding(folder: Path, stores:
         assert await verdict(proxy, b"/api/things/" + LEGACY[0].encode(), 1) is Verdict.DIFF
         findings = await proxy.application.ledger.findings("things")
         assert ("id_map", "id_mismatch") in {(finding.path, finding.kind) for finding in findings}
+        (summary,) = (await proxy.application.ledger.traces(domain="things"))[:1]
+        trace = await proxy.application.ledger.trace(summary.id)
+        assert trace is not None
+        assert all(part in trace.detail for part in ("table things", LEGACY[0], UUID[0], UUID[6])), trace.detail
