@@ -15,7 +15,7 @@ from comparators.model import Comparison, Response
 from comparators.paths import pattern_of
 from proxy.identity import Identity, IdentityError
 from proxy.ledger import Ledger
-from proxy.model import Headers, Observation, Side, Trace, Verdict
+from proxy.model import Headers, Observation, ReadRequest, Side, Trace, Verdict
 from proxy.readers.codings import CodingError
 from proxy.readers.http import decoded
 from proxy.settings.routes import Router
@@ -29,7 +29,7 @@ from proxy.verify.plan import Room, marked, plan
 from proxy.verify.record import Recorder
 from proxy.verify.requests import read_request
 from proxy.verify.settle import Pair, settle
-from proxy.verify.translation import ids_of, translated
+from proxy.verify.translation import To, ids_of, translated
 from proxy.verify.work import Job, Work, WorkTimeoutError, compare, rules_of, tokens_of
 
 log = logging.getLogger(__name__)
@@ -219,12 +219,13 @@ class Verifier:
             async with self._reading:
                 return await facts.primary.read(request, self._bounds.timeout)
         unknown: tuple[str, ...] = ()
-        if facts.translate is not None and (ids := ids_of(request)):
+        if facts.translate is not None:
             try:
-                made = translated(request, await self._identity.lookup(ids), facts.translate)
-                request, unknown = made.request, made.unknown
+                request, unknown = await self._translated(request, facts.translate)
             except IdentityError as error:
                 return Observation(side, error="id_map", detail=f"the id map could not be read: {error}")
+            except WorkTimeoutError as error:
+                return Observation(side, error="too_large", detail=f"putting the other store's ids {error}")
         async with self._reading:
             seen = await facts.shadow.read(request, self._bounds.timeout)
         if seen.error is None:
@@ -235,6 +236,15 @@ class Verifier:
             note = f"asked with ids that the map does not know: {', '.join(unknown[:MAX_NAMED])}"
             seen = replace(seen, detail=f"{seen.detail}; {note}" if seen.detail else note)
         return seen
+
+    async def _translated(self, request: ReadRequest, to: To) -> tuple[ReadRequest, tuple[str, ...]]:
+        """The request with the other store's ids, and the ids that the map does not know. Raises IdentityError."""
+        ids = await self._work.run(len(request.body), ids_of, request)
+        if not ids:
+            return request, ()
+        table = await self._identity.lookup(ids)
+        made = await self._work.run(len(request.body), translated, request, table, to)
+        return made.request, made.unknown
 
     async def _beside(self, case: Case) -> tuple[Observation, Observation | None]:
         """The primary's answer and the shadow's, read at the same time.

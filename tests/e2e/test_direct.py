@@ -270,6 +270,9 @@ async def test_the_shadow_is_asked_by_its_own_ids(folder: Path, stores: tuple[st
             assert asked.pop().lower() == b"/api/things/%b?like=%b&x=1" % (theirs[0].encode(), theirs[0].encode())
             assert await verdict(proxy, b"/api/things/" + unknown, 2) is Verdict.MATCH
             assert asked.pop() == b"/api/things/" + unknown
+            long = b"/api/things/" + known + b"?pad=" + b"x" * 10_000
+            assert await verdict(proxy, long, 3) is Verdict.MATCH
+            assert asked.pop() == b"/api/things/" + theirs[0].encode() + b"?pad=" + b"x" * 10_000
 
 
 async def test_a_row_that_the_map_joins_twice_is_a_finding(folder: Path, stores: tuple[str, str]) -> None:
