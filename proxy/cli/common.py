@@ -111,11 +111,6 @@ def printable(value: Any) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
-def compact(value: Any) -> str:
-    """A JSON value on one line."""
-    return dumps(value)
-
-
 def pretty(body: str | None) -> str:
     """A body for people: indented where it is JSON, as it is where not."""
     if body is None:

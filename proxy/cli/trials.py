@@ -9,7 +9,7 @@ from typing import Any
 
 from comparators.decode import Unparseable, decode
 from comparators.ids import IdTable
-from comparators.model import Comparison, Difference, Response
+from comparators.model import Comparison, Difference
 from comparators.shown import shorten
 from proxy.cli.known_ids import Target
 from proxy.identity import Identity, IdentityError
@@ -21,7 +21,7 @@ from proxy.verify.judge import failure_text, primary_verdict, shadow_failed
 from proxy.verify.redact import Redactor
 from proxy.verify.requests import read_request
 from proxy.verify.translation import ids_of, translated
-from proxy.verify.work import Job, compare, rules_of, tokens_of
+from proxy.verify.work import Job, compare, response_of, rules_of, tokens_of
 
 MAX_FOUND = 6
 """Things that one side has and that the other is asked for, until it has one too."""
@@ -191,8 +191,8 @@ class Trials:
         wanted = tokens_of(texts) if rules.ids != "exact" else set()
         table = await self._identity.lookup(wanted) if wanted else IdTable()
         job = Job(
-            _response(primary),
-            _response(shadow),
+            response_of(primary),
+            response_of(shadow),
             layers,
             self._today,
             table,
@@ -212,8 +212,3 @@ class Trials:
         return SideSeen(
             route.kinds[seen.side], seen.status, value, cut or bool(why), "; ".join(filter(None, (told, why)))
         )
-
-
-def _response(seen: Observation) -> Response:
-    fields = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in seen.headers)
-    return Response(seen.status or 0, fields, seen.body or b"")

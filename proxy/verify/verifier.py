@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from comparators.ids import IdTable, Pairings
-from comparators.model import Comparison, Response
+from comparators.model import Comparison
 from comparators.paths import pattern_of
 from proxy.identity import Identity, IdentityError
 from proxy.ledger import Ledger
@@ -30,7 +30,7 @@ from proxy.verify.record import Recorder
 from proxy.verify.requests import read_request
 from proxy.verify.settle import Pair, settle
 from proxy.verify.translation import To, ids_of, translated
-from proxy.verify.work import Job, Work, WorkTimeoutError, compare, rules_of, tokens_of
+from proxy.verify.work import Job, Work, WorkTimeoutError, compare, response_of, rules_of, tokens_of
 
 log = logging.getLogger(__name__)
 
@@ -303,8 +303,8 @@ class Verifier:
     async def _compare_with(self, case: Case, primary: Observation, shadow: Observation, table: IdTable) -> Comparison:
         today = self._chance.now().date()
         job = Job(
-            _response(primary),
-            _response(shadow),
+            response_of(primary),
+            response_of(shadow),
             case.facts.layers,
             today,
             table,
@@ -321,11 +321,6 @@ class Verifier:
             result = await self._work.run(len(job.primary.body) + len(job.shadow.body), compare, job)
         self._figures.compare(self._chance.monotonic() - began)
         return result
-
-
-def _response(seen: Observation) -> Response:
-    fields = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in seen.headers)
-    return Response(seen.status or 0, fields, seen.body or b"")
 
 
 def _findings(case: Case, comparison: Comparison) -> set[tuple[str, str, str]]:

@@ -27,6 +27,7 @@ from comparators.ids import IdTable, Pairings
 from comparators.model import Comparison, Response
 from comparators.rules import Rules, compile_rules
 from comparators.spelling import tokens
+from proxy.model import Observation
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +52,12 @@ class Job:
     head_only: bool
     max_depth: int
     max_differences: int
+
+
+def response_of(seen: Observation) -> Response:
+    """One side's answer as the comparison sees it."""
+    fields = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in seen.headers)
+    return Response(seen.status or 0, fields, seen.body or b"")
 
 
 def layers_text(layers: Sequence[Mapping[str, Any]]) -> str:
