@@ -12,7 +12,6 @@ from comparators.arrays import Pairing
 from comparators.automaton import Place
 from comparators.normal import OWN_IDS, Forms, identities, identity
 from comparators.orders import Keyed, OrderRule, Sorted
-from comparators.same import unequal_indexes
 from comparators.scalars import Context_, causes
 from comparators.sorting import is_sorted, sort_values, tie
 from comparators.trials import Trials
@@ -39,11 +38,22 @@ class Elements:
         self._trials = trials
         self._within_trial = within_trial
 
-    def arrange(self, left: list[Any], right: list[Any], place: Place, room: int, equal: Equal) -> Arrangement:
-        """Pair the elements of two arrays. `room` is how deep an element may be. Raises TooDeepError."""
+    def arrange(
+        self,
+        left: list[Any],
+        right: list[Any],
+        place: Place,
+        room: int,
+        equal: Equal,
+        unequal: list[int] | None,
+    ) -> Arrangement:
+        """Pair the elements of two arrays. `room` is how deep an element may be. Raises TooDeepError.
+
+        `unequal` has the places at which arrays of one length, without an order rule, are not the same.
+        """
         order: OrderRule | None = place.rules.get("order") if place.rules else None
         if order is None:
-            return self._in_order(left, right, place, room)
+            return self._in_order(left, right, place, room, unequal)
         if isinstance(order, Sorted):
             return self._sorted(left, right, place, room, order, equal)
         if isinstance(order, Keyed):
@@ -53,11 +63,11 @@ class Elements:
         # Pairs made for want of better ones say nothing about the order.
         return Arrangement(pairing.paired_in_order(), forgiven="order_any" if pairing.moved else None)
 
-    def _in_order(self, left: list[Any], right: list[Any], place: Place, room: int) -> Arrangement:
-        if len(left) == len(right):
-            unequal = self._unequal_places(left, right, place, room)
-            if unequal is not None:
-                return Arrangement(Pairing(tuple([(index, index) for index in unequal])))
+    def _in_order(
+        self, left: list[Any], right: list[Any], place: Place, room: int, unequal: list[int] | None
+    ) -> Arrangement:
+        if unequal is not None and self._pair_by_position(left, right, place, room, unequal):
+            return Arrangement(Pairing(tuple([(index, index) for index in unequal])))
         ids = self._ids(left, right)
         keys = ids or self._exact(left, right, place, room)
         pairing = arrays.multiset(*keys)
@@ -72,10 +82,8 @@ class Elements:
                 return Arrangement(pairing, reordered=True)
         return Arrangement(aligned)
 
-    def _unequal_places(self, left: list[Any], right: list[Any], place: Place, room: int) -> list[int] | None:
-        """The indexes of unequal elements when elements pair by position; None when some element seems to be another
-        row than the one opposite."""
-        unequal = unequal_indexes(left, right, place.marks)
+    def _pair_by_position(self, left: list[Any], right: list[Any], place: Place, room: int, unequal: list[int]) -> bool:
+        """Whether no unequal element seems to be another row than the one opposite."""
         alone = len(left) == 1
         for index in unequal:
             a, b = left[index], right[index]
@@ -84,16 +92,16 @@ class Elements:
             mine, other = identity(a, self._context), identity(b, self._context)
             if mine is not None or other is not None:
                 if mine != other and not (alone and not (_is_container(a) and _is_container(b))):
-                    return None
+                    return False
             elif alone:
                 continue
             elif _is_container(a) or _is_container(b):
                 below = place.index(index)
                 if self._forms().of(a, below, room) != self._forms().of(b, below, room):
-                    return None
+                    return False
             elif not self._forgiven(a, b, place.index(index)):
-                return None
-        return unequal
+                return False
+        return True
 
     def _forgiven(self, left: Any, right: Any, place: Place) -> bool:
         found = causes(left, right, place.rules, self._context._replace(pairings=None))

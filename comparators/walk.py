@@ -180,6 +180,7 @@ class Walk:
             raise TooDeepError
         if self._report.trial:
             self._spend(len(left) + len(right))
+        unequal: list[int] | None = None
         if "order" not in place.rules and len(left) == len(right):
             unequal = unequal_indexes(left, right, place.marks)
             if all([_one_row(left[index], right[index]) for index in unequal]):  # noqa: C419 - a list is faster
@@ -192,7 +193,7 @@ class Walk:
         if self._elements is None:
             self._elements = Elements(self._context, self._shared(), within_trial=self._report.trial)
         room = self._max_depth - len(path) - 1
-        self._arranged(left, right, place, self._elements.arrange(left, right, place, room, self._equal))
+        self._arranged(left, right, place, self._elements.arrange(left, right, place, room, self._equal, unequal))
 
     def _arranged(self, left: list[Any], right: list[Any], place: Place, arrangement: Arrangement) -> None:
         path, pairing = self._path, arrangement.pairing
