@@ -20,6 +20,8 @@ from comparators.reading import IdMode, Reading, RuleProblem, Tolerance, read_bl
 __all__ = ["DEFAULT_HEADERS", "RuleProblem", "Rules", "RulesError", "Tolerance", "check_rules", "compile_rules"]
 
 FUZZY = frozenset({"number", "number_string", "date_precision", "alias", "populated"})
+ABOUT = frozenset({"why", "owner", "ticket", "until"})
+"""What a rule may bear that decides no comparison; a date that has passed shows among the expired rules."""
 DEFAULT_HEADERS = ("content-type", "location", "link", "x-total-count")
 
 
@@ -33,7 +35,8 @@ class RulesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The compiled rules of one route. `root` is the place of the whole body; `fingerprint` changes with any rule.
+    """The compiled rules of one route. `root` is the place of the whole body; `fingerprint` changes with any rule
+    that applies, and not with what is only said about one.
 
     `expired` names the rules whose `until` has passed: they are not applied. `fuzzy` says that some rule
     forgives what does not carry over (A equals B and B equals C, but not A C), `entities` that some names an entity,
@@ -98,5 +101,12 @@ def _nearest(values: list[Any]) -> Any:
 
 
 def _fingerprint(layers: Sequence[Mapping[str, Any]], expired: list[str]) -> str:
-    text = json.dumps([[dict(layer) for layer in layers], expired], sort_keys=True, default=str)
+    text = json.dumps([[_effective(layer) for layer in layers], expired], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _effective(value: Any) -> Any:
+    """What a rule says without what is said about it: whoever corrects a reason has not changed the rules."""
+    if isinstance(value, Mapping):
+        return {key: _effective(child) for key, child in value.items() if key not in ABOUT}
+    return [_effective(child) for child in value] if isinstance(value, list | tuple) else value

@@ -94,6 +94,10 @@ class Work:
         """`function(*args)` over about `size` bytes. Raises WorkTimeoutError, and whatever the function raises."""
         if size <= INLINE_BYTES:
             return function(*args, **kwargs)
+        return await self.apart(function, *args, **kwargs)
+
+    async def apart(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`function(*args)` in the worker, however little there is to do. Raises as `run` does."""
         for last in (False, True):
             pool = self._pool = self._pool or self._new()
             try:
@@ -109,7 +113,7 @@ class Work:
 
     async def start(self) -> None:
         """Start the worker before there is traffic: a first start costs some hundred milliseconds."""
-        await self.run(INLINE_BYTES + 1, os.getpid)
+        await self.apart(os.getpid)
 
     def close(self) -> None:
         if self._pool is not None:

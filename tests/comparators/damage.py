@@ -1,4 +1,4 @@
-"""A value damaged in one place, in every way that fits what stands there."""
+"""A value damaged in one place, in every way that fits what stands there, also such that a tolerance is meant for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal
 from typing import Any
 
+from comparators.damage import Keys, placed, without
 from comparators.ids import TOKEN
-
-Keys = tuple[str | int, ...]
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _AMOUNT = re.compile(r"-?\d+(?:\.\d+)?")
-_GONE = object()
 
 
 def places(value: Any, keys: Keys = ()) -> Iterator[Keys]:
@@ -34,13 +32,13 @@ def damages(value: Any, keys: Keys, other_id: str) -> Iterator[tuple[str, Any]]:
     """(what was done, the whole value with it). A client can tell each from the undamaged value."""
     old = at(value, keys)
     for name, new in _instead(old, other_id):
-        yield name, _with(value, keys, new)
+        yield name, placed(value, keys, new)
     nothings: tuple[Any, ...] = (None, "", [], {}, 0, False)
     for nothing in nothings:
         if type(old) is not type(nothing) or old != nothing:
-            yield f"{nothing!r} instead", _with(value, keys, nothing)
+            yield f"{nothing!r} instead", placed(value, keys, nothing)
     if keys:
-        yield "removed", _with(value, keys, _GONE)
+        yield "removed", without(value, keys)
 
 
 def _instead(old: Any, other_id: str) -> Iterator[tuple[str, Any]]:
@@ -81,20 +79,6 @@ def _texts(old: str, other_id: str) -> Iterator[tuple[str, Any]]:
     if _AMOUNT.fullmatch(old):
         yield "as a number", Decimal(old)
         yield "another scale", f"{old}.00" if "." not in old else f"{old}0"
-
-
-def _with(value: Any, keys: Keys, new: Any) -> Any:
-    """`value` with `new` in one place; what is not on the way there is shared."""
-    if not keys:
-        return new
-    key, rest = keys[0], keys[1:]
-    if not rest and new is _GONE:
-        if isinstance(value, dict):
-            return {name: item for name, item in value.items() if name != key}
-        return [item for index, item in enumerate(value) if index != key]
-    if isinstance(value, dict):
-        return {**value, key: _with(value[key], rest, new)}
-    return [_with(item, rest, new) if index == key else item for index, item in enumerate(value)]
 
 
 def evenly(everything: Sequence[Keys], count: int) -> Sequence[Keys]:

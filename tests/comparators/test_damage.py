@@ -1,10 +1,15 @@
-"""Real responses of the demo marketplace, damaged one place at a time."""
+"""Real responses of the demo marketplace, damaged one place at a time: by the tests' own small damage, and by that of
+the product."""
 
 from __future__ import annotations
+
+import random
 
 import pytest
 
 from comparators.compare import compare_bodies
+from comparators.damage import damages as own_damages
+from comparators.encode import dumps
 from comparators.ids import IdPair, IdTable
 from comparators.paths import render
 from tests.comparators.damage import at, damages, evenly, places
@@ -29,6 +34,7 @@ READS = (
 )
 MAX_PLACES = 40
 """How many places of one body are damaged, chosen evenly; each in every way that fits."""
+MAX_OWN = 100
 
 
 @pytest.mark.slow
@@ -52,4 +58,8 @@ async def test_every_damage_to_a_real_response_is_named_at_its_place(mongo_url: 
                     assert named, what
                     assert all(within(own, path) or (inside and within(path, own)) for path in named), what
                     damaged += 1
+            chance = random.Random(damaged)
+            for one in own_damages(value, limit=MAX_OWN, draw=chance.random, ids=ids):
+                assert compare_bodies(primary, dumps(one.document).encode(), NO_RULES, ids).total, (read.path, one)
+                damaged += 1
     assert damaged > 1000

@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comparators.compare import compare_bodies
+from comparators.damage import placed
 from comparators.decode import decode
 from comparators.ids import IdPair, IdTable
 from comparators.model import Comparison
 from comparators.paths import render
 from comparators.rules import Rules, compile_rules
 from comparators.same import same
-from tests.comparators.damage import damages, places
+from tests.comparators.damage import at, damages, places
 from tests.comparators.fuzz.checking import check, told
 from tests.comparators.fuzz.making import draw, spelled
 from tests.comparators.fuzz.plainly import walked
@@ -313,7 +314,7 @@ def test_one_damage_is_named_at_its_place_and_nowhere_else(block: Any, rows: lis
             continue
         found = {one.path for one in compare_bodies(primary, printed(broken), rules, TABLE).differences}
         assert found, (damage, own)
-        inside = isinstance(_at(value, keys), dict | list)
+        inside = isinstance(at(value, keys), dict | list)
         assert all(within(own, path) or (inside and within(path, own)) for path in found), (
             damage,
             own,
@@ -323,29 +324,14 @@ def test_one_damage_is_named_at_its_place_and_nowhere_else(block: Any, rows: lis
 
 def _all_damages(value: Any, keys: Any) -> Iterator[tuple[str, Any]]:
     yield from damages(value, keys, PAIRS[-1].uuid)
-    old = _at(value, keys)
+    old = at(value, keys)
     if isinstance(old, bool):
         for other in (int(old), int(not old), "true", "false", None):
-            yield f"{old} as {other!r}", _put(value, keys, other)
+            yield f"{old} as {other!r}", placed(value, keys, other)
     if isinstance(old, list) and len(old) > 1:
-        yield "two swapped", _put(value, keys, [old[1], old[0], *old[2:]])
+        yield "two swapped", placed(value, keys, [old[1], old[0], *old[2:]])
     if isinstance(old, dict) and old:
-        yield "a key dropped", _put(value, keys, dict(list(old.items())[1:]))
-
-
-def _at(value: Any, keys: Any) -> Any:
-    for key in keys:
-        value = value[key]
-    return value
-
-
-def _put(value: Any, keys: Any, new: Any) -> Any:
-    if not keys:
-        return new
-    inside = _put(value[keys[0]], keys[1:], new)
-    if isinstance(value, dict):
-        return {**value, keys[0]: inside}
-    return [*value[: keys[0]], inside, *value[keys[0] + 1 :]]
+        yield "a key dropped", placed(value, keys, dict(list(old.items())[1:]))
 
 
 # --- tolerances ---
