@@ -42,6 +42,9 @@ bench: install
 	$(BIN)/python -m tests.bench.bench_compare
 	$(BIN)/python -m tests.bench.bench_identity
 	$(BIN)/python -m tests.bench.bench_direct
+	$(BIN)/python -m tests.bench.bench_ledger
+	$(BIN)/python -m tests.bench.bench_examine
+	$(BIN)/python -m tests.bench.bench_gate
 	@if command -v wrk >/dev/null; then $(BIN)/python -m tests.bench.bench_edge; \
 	else echo "the edge was not measured: that needs wrk (Debian: apt-get install wrk)"; fi
 

@@ -107,13 +107,15 @@ class Trace:
     differences_total: int
     settling: tuple[str, ...] = ()
     detail: str = ""
+    known_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One verdict with all that the ledger is to keep of it. `trace` only where there is something to inspect.
 
-    `entity` is the id of the one thing that was read, where the route names one; distinct ones are counted.
+    `entity` is the id of the one thing that was read, where the route names one, and `entity_kind` what it is in the id
+    map (empty where nobody says); distinct ones are counted. `known_gap`: a diff that a recorded gap explains.
     """
 
     domain: str
@@ -126,3 +128,5 @@ class Outcome:
     primary_seconds: float | None = None
     shadow_seconds: float | None = None
     entity: str | None = None
+    entity_kind: str = ""
+    known_gap: bool = False

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from comparators.encode import dumps
 from comparators.model import Tolerated
 from comparators.paths import pattern_of
+from proxy.ledger.epoch import Epoch
 from proxy.ledger.records import ENTITY_LIMIT
 from proxy.model import Outcome, Trace, Verdict
 
@@ -22,12 +23,13 @@ OTHER_PLACES = "(other places)"
 """Where tolerances are counted past `TOLERATED_PLACES` different ones: by their rule until there are twice as many."""
 PATH_CHARACTERS = 500
 RULE_CHARACTERS = 500
+KIND_CHARACTERS = 100
 LINKS = 50
 """How many findings one trace is listed under."""
 TRACE_OVERHEAD = 2_000
 
-Place: TypeAlias = tuple[str, str, str, str, str]
-"""Where something was tolerated: domain, route, kind, path, rule."""
+Place: TypeAlias = tuple[str, str, str, str, str, str]
+"""Where something was tolerated: window, domain, route, kind, path, rule."""
 
 
 def finding_id(domain: str, route: str, path: str, kind: str) -> str:
@@ -49,9 +51,9 @@ def clean(text: str) -> str:
 def place_for(place: Place, known: set[Place]) -> Place:
     """`place`, or what it is counted under when there are too many; it is one of the `known` from then on."""
     if place not in known and len(known) >= TOLERATED_PLACES:
-        place = (*place[:3], OTHER_PLACES, place[4])
+        place = (*place[:4], OTHER_PLACES, place[5])
         if place not in known and len(known) >= 2 * TOLERATED_PLACES:
-            place = (*place[:4], "")
+            place = (*place[:5], "")
     known.add(place)
     return place
 
@@ -73,18 +75,19 @@ class FindingDelta:
     last_trace: str | None = None
     sample_primary: str | None = None
     sample_shadow: str | None = None
+    known_gap: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DetailsBatch:
-    """The details of one batch. Links are pairs of a finding and a trace; entities map domains to hashes."""
+    """The details of one batch. Links are pairs of a finding and a trace; entities are hashes of 64 bits."""
 
     findings: tuple[FindingDelta, ...] = ()
     overflow: dict[str, int] = field(default_factory=dict)
     traces: tuple[Trace, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     tolerated: dict[Place, int] = field(default_factory=dict)
-    entities: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    entities: dict[tuple[str, str, str], frozenset[int]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.findings or self.overflow or self.traces or self.tolerated or self.entities)
@@ -137,19 +140,19 @@ class Details:
         self._findings: dict[str, FindingDelta] = {}
         self._overflow: Counter[str] = Counter()
         self._links: list[tuple[str, str]] = []
-        self._tolerated: Counter[Place] = Counter()
-        self._entities: dict[str, set[str]] = {}
-        self._seen: dict[str, set[str]] = {}
+        self._tolerated: Counter[tuple[Epoch, str, str, str, str, str]] = Counter()
+        self._entities: dict[tuple[Epoch, str, str], set[str]] = {}
+        self._seen: dict[tuple[Epoch, str, str], set[str]] = {}
 
-    def add(self, domain: str, route: str, outcome: Outcome, us: int) -> None:
+    def add(self, epoch: Epoch, domain: str, route: str, outcome: Outcome, us: int) -> None:
         if outcome.verdict is Verdict.DIFF and outcome.differences:
             self._difference(domain, route, outcome, us)
         elif outcome.trace is not None:
             self.traces.add(outcome.trace, first=False)
         for tolerated in outcome.tolerated:
-            self._tolerate(domain, route, tolerated)
+            self._tolerate(epoch, domain, route, tolerated)
         if outcome.entity is not None and outcome.verdict is Verdict.MATCH:
-            self._entity(domain, outcome.entity)
+            self._entity((epoch, domain, clean(outcome.entity_kind[:KIND_CHARACTERS])), outcome.entity)
 
     def peek(self) -> DetailsBatch:
         """What `take` would give, without the entities. The findings in it still change."""
@@ -159,7 +162,7 @@ class Details:
             dict(self._overflow),
             traces,
             self._links_to(traces),
-            dict(self._tolerated),
+            {(key[0].id, *key[1:]): n for key, n in self._tolerated.items()},
         )
 
     def take(self) -> DetailsBatch:
@@ -176,11 +179,14 @@ class Details:
         self._tolerated, self._entities = Counter(), {}
         return batch
 
-    def _hashes(self) -> dict[str, frozenset[bytes]]:
-        return {
-            domain: frozenset(blake2b(one.encode(errors="replace"), digest_size=8).digest() for one in found)
-            for domain, found in self._entities.items()
-        }
+    def forget(self, epochs: set[Epoch], windows: set[str]) -> None:
+        """Remember of what was seen only what belongs to one of these."""
+        self._seen = {key: seen for key, seen in self._seen.items() if key[0] in epochs}
+        windows = windows | {epoch.id for epoch in epochs}
+        self.places = {place for place in self.places if place[0] in windows}
+
+    def _hashes(self) -> dict[tuple[str, str, str], frozenset[int]]:
+        return {(key[0].id, *key[1:]): frozenset(map(_hash, found)) for key, found in self._entities.items()}
 
     def _links_to(self, traces: tuple[Trace, ...]) -> tuple[tuple[str, str], ...]:
         kept = {trace.id for trace in traces}
@@ -206,6 +212,7 @@ class Details:
                 self.known.add(key)
             fresh = fresh or new
             finding.differences += 1
+            finding.known_gap += outcome.known_gap
             touched[key] = finding
         trace = outcome.trace
         kept = trace is not None and self.traces.add(trace, first=fresh)
@@ -221,15 +228,16 @@ class Details:
         if len(self._links) > 2 * LINKS * QUEUE_TRACES:
             self._links = list(self._links_to(self.traces.peek()))
 
-    def _tolerate(self, domain: str, route: str, tolerated: Tolerated) -> None:
+    def _tolerate(self, epoch: Epoch, domain: str, route: str, tolerated: Tolerated) -> None:
         path, rule = clean(tolerated.path[:PATH_CHARACTERS]), clean(tolerated.rule[:RULE_CHARACTERS])
-        self._tolerated[place_for((domain, route, tolerated.kind, path, rule), self.places)] += tolerated.count
+        place = place_for((epoch.id, domain, route, tolerated.kind, path, rule), self.places)
+        self._tolerated[epoch, *place[1:]] += tolerated.count
 
-    def _entity(self, domain: str, entity: str) -> None:
-        seen = self._seen.setdefault(domain, set())
+    def _entity(self, key: tuple[Epoch, str, str], entity: str) -> None:
+        seen = self._seen.setdefault(key, set())
         if entity in seen:
             return
-        waiting = self._entities.setdefault(domain, set())
+        waiting = self._entities.setdefault(key, set())
         if len(waiting) >= ENTITY_LIMIT:
             return
         # What was seen is only remembered to spare the file; it may be forgotten and is then found there.
@@ -237,6 +245,10 @@ class Details:
             seen.clear()
         seen.add(entity)
         waiting.add(entity)
+
+
+def _hash(entity: str) -> int:
+    return int.from_bytes(blake2b(entity.encode(errors="replace"), digest_size=8).digest(), signed=True)
 
 
 def _size(trace: Trace) -> int:

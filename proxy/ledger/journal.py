@@ -26,14 +26,18 @@ from uuid import UUID
 
 log = logging.getLogger(__name__)
 
-MAGIC = b"shadowread run 1"
+MAGIC = b"shadowread run 2"
+MAGIC_BEFORE = b"shadowread run 1"
+"""Of journals whose counters are of no window."""
 HEADER = struct.Struct("<16s16s16sQQ")  # magic, run, ledger, pid, start of the process
 HEADER_BYTES = 65_536  # mappings begin at multiples of the page size, which is 64 KiB on some machines
 LEDGER_AT = 32
-SLOT = struct.Struct("<QIHH")  # begun, 1 when the slot is in use, length of domain and of route
+SLOT = struct.Struct("<QIHHH")  # begun, 1 when the slot is in use, length of window, of domain and of route
+SLOT_BEFORE = struct.Struct("<QIHH")  # without the window
 SLOT_BYTES = 2048
 SEGMENT_SLOTS = 64
 SEGMENT_BYTES = SLOT_BYTES * SEGMENT_SLOTS
+WINDOW_BYTES = 24
 DOMAIN_BYTES = 200
 ROUTE_BYTES = 1800
 UNFINISHED_SECONDS = 60.0
@@ -102,12 +106,15 @@ class Journal:
         """Note the 16-byte id of the database that knows this run."""
         os.pwrite(self._data, ledger, LEDGER_AT)
 
-    def place(self, domain: str, route: str, begun: int) -> memoryview:
-        """A counter for the route, set to `begun`: store to its only element to count."""
+    def place(self, window: str, domain: str, route: str, begun: int) -> memoryview:
+        """A counter for the route, set to `begun`: store to its only element to count.
+
+        The names are at most `WINDOW_BYTES`, `DOMAIN_BYTES` and `ROUTE_BYTES` long.
+        """
         if self._used == SEGMENT_SLOTS * len(self._segments):
             self._grow()
         segment, at = self._segments[-1], (self._used % SEGMENT_SLOTS) * SLOT_BYTES
-        names = (domain.encode(), route.encode())
+        names = (window.encode(), domain.encode(), route.encode())
         segment[at + SLOT.size : at + SLOT.size + sum(map(len, names))] = b"".join(names)
         SLOT.pack_into(segment, at, begun, 1, *map(len, names))
         cell = memoryview(segment)[at : at + 8].cast("Q")
@@ -150,12 +157,15 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class DeadRun:
-    """The journal of a run whose process is gone, locked by us until `release`."""
+    """The journal of a run whose process is gone, locked by us until `release`.
+
+    `begun` is by window, domain and route; the window is empty in journals of the time before there were any.
+    """
 
     path: Path
     run: str
     ledger: bytes
-    begun: dict[tuple[str, str], int]
+    begun: dict[tuple[str, str, str], int]
     lock: int
 
     def release(self, *, remove: bool) -> None:
@@ -198,20 +208,25 @@ def _claim(path: Path) -> DeadRun | None:
     ):  # held by a living process, or settled and removed by another one just now
         os.close(lock)
         return None
-    if not same or magic != MAGIC:
+    if not same or magic not in (MAGIC, MAGIC_BEFORE):
         if same:
             log.warning("%s is not a journal of this version and is left alone", path)
         os.close(lock)
         return None
-    return DeadRun(path, UUID(bytes=run).hex, ledger, dict(_counters(raw)), lock)
+    return DeadRun(path, UUID(bytes=run).hex, ledger, dict(_counters(raw, before=magic == MAGIC_BEFORE)), lock)
 
 
-def _counters(raw: bytes) -> Iterator[tuple[tuple[str, str], int]]:
+def _counters(raw: bytes, *, before: bool) -> Iterator[tuple[tuple[str, str, str], int]]:
+    header = SLOT_BEFORE if before else SLOT
     for at in range(HEADER_BYTES, len(raw) - SLOT_BYTES + 1, SLOT_BYTES):
-        begun, used, domain, route = SLOT.unpack_from(raw, at)
+        begun, used, *lengths = header.unpack_from(raw, at)
         if used:
-            names = raw[at + SLOT.size : at + SLOT.size + domain + route]
-            yield (names[:domain].decode(), names[domain:].decode()), begun
+            names, start = [], at + header.size
+            for length in lengths:
+                names.append(raw[start : start + length].decode())
+                start += length
+            domain, route = names[-2:]
+            yield ("" if before else names[0], domain, route), begun
 
 
 def _write(descriptor: int, at: int, data: bytes) -> None:

@@ -9,58 +9,58 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from uuid import uuid4
 
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.errors import LedgerError
-from proxy.ledger import query
-from proxy.ledger.database import Trouble, make_engine, migrate, path_of, reason_of
+from proxy.ledger import query, windows
+from proxy.ledger.book import Book
+from proxy.ledger.database import Trouble, path_of, reason_of
 from proxy.ledger.details import Details, DetailsBatch
+from proxy.ledger.file import LedgerFile, open_file
+from proxy.ledger.findings import GONE_AFTER
 from proxy.ledger.health import Health
-from proxy.ledger.journal import Journal
+from proxy.ledger.housing import Housing
 from proxy.ledger.moments import to_us
 from proxy.ledger.reader import LedgerReader, Query, T
 from proxy.ledger.records import DomainCounts, Recording
-from proxy.ledger.recover import close_run, recover, register
-from proxy.ledger.tally import Batch, Tally, Ticket, detached_cell
+from proxy.ledger.recover import close_run
+from proxy.ledger.tally import Batch, Tally, Ticket
+from proxy.ledger.tidy import tidy
 from proxy.ledger.totals import Totals, Waiting
-from proxy.ledger.traces import PackedTrace, pack
-from proxy.ledger.write import Bounds, fold_minutes, write_batch
+from proxy.ledger.traces import PackedTrace, pack_all
+from proxy.ledger.write import Bounds, write_batch
 from proxy.model import Outcome
 from proxy.tasks import TaskGroup
+from proxy.window import Watch, Window
 
 log = logging.getLogger(__name__)
 
 SLOWEST_RETRY = 30.0
 """Seconds between two attempts when many have failed."""
-FOLD_EVERY = timedelta(hours=1)
-MINUTES_DAYS = 14
-"""How long counts are kept by the minute; after that by the hour."""
+TIDY_EVERY = timedelta(hours=1)
 
 
 class Ledger(LedgerReader):
     """Made by `open`. `begin` and `record` belong to the thread of the event loop."""
 
     def __init__(self, path: Path, flush_seconds: float, bounds: Bounds, clock: Callable[[], datetime]) -> None:
-        super().__init__(path, None)
+        super().__init__(path, None, clock)
         self._flush_seconds = flush_seconds
         self._bounds = bounds
-        self._clock = clock
         self._run = uuid4().hex
-        self._journal: Journal | None = None
-        self._housed = False  # whether every route has its place in the journal
-        self._tally = Tally(self._place, Details(bounds.max_findings))
-        self._writer: AsyncEngine | None = None
-        self._file: os.stat_result | None = None
-        self._ledger = b""
+        self._housing = Housing(path, self._run)
+        self._book = Book(clock, lambda: token_hex(8))
+        self._tally = Tally(self._book, self._housing.place, Details(bounds.max_findings))
+        self._file: LedgerFile | None = None
         self._stored = Totals()
         self._batch: Batch | None = None
         self._packed: tuple[PackedTrace, ...] = ()
@@ -70,7 +70,7 @@ class Ledger(LedgerReader):
         self._closing = False
         self._ended = False
         self._health = Health(clock)
-        self._fold_at = clock()
+        self._tidy_at = clock()
         self._lost_traces = 0
         self._tasks = TaskGroup(1)
 
@@ -83,16 +83,18 @@ class Ledger(LedgerReader):
         max_traces: int,
         max_trace_bytes: int,
         max_findings: int,
+        gone_after: int = GONE_AFTER,
         clock: Callable[[], datetime],
     ) -> Ledger:
         """Open or make the ledger, bring its schema up to date and settle runs that died.
 
         `flush_seconds` is how long counts wait in memory, `max_trace_bytes` bounds all stored traces together,
-        `clock` gives the time with its zone. A disk that is full, read-only or locked does not keep the proxy
-        from starting: `recording` says so, and writing is tried again. Raises LedgerError for what will not get
-        better by itself: an unusable url, a file that is no ledger, a schema newer than this code.
+        `gone_after` is after how many comparisons of its route without it a finding is gone, `clock` gives the time
+        with its zone. A disk that is full, read-only or locked does not keep the proxy from starting: `recording`
+        says so, and writing is tried again. Raises LedgerError for what will not get better by itself: an unusable
+        url, a file that is no ledger, a schema newer than this code.
         """
-        ledger = cls(path_of(url), flush_seconds, Bounds(max_traces, max_trace_bytes, max_findings), clock)
+        ledger = cls(path_of(url), flush_seconds, Bounds(max_traces, max_trace_bytes, max_findings, gone_after), clock)
         try:
             await ledger._set_up()
         except LedgerError:
@@ -123,6 +125,35 @@ class Ledger(LedgerReader):
             return  # counted as lost when the ledger was closed
         self._tally.record(ticket, outcome)
 
+    def enter(self, domain: str, parts: Mapping[str, str], at: datetime) -> Window:
+        """Say what the evidence of `domain` belongs to from `at` on; the window that it is counted in from now on.
+
+        Each part that is named for the first time is filled in, one that has changed begins a new window; what is not
+        named stays as it is. A window that another process began for the same parts is joined. No I/O.
+        """
+        return self._book.enter(domain, parts, at)
+
+    def restart(self, domain: str, why: str, at: datetime) -> Window:
+        """Begin a new window of `domain` with the same parts. No I/O."""
+        return self._book.restart(domain, why, at)
+
+    def window(self, domain: str) -> Window | None:
+        """The window that `domain` is counted in now; None for one that was never entered nor counted."""
+        return self._book.window(domain)
+
+    async def windows(self, domain: str) -> list[Window]:
+        found = {window.id: window for window in reversed(await super().windows(domain))}
+        # What is not written yet is newer than all that is, or the same with more parts.
+        found.update({one.window.id: one.window for one in self._book.unsaved() if one.window.domain == domain})
+        return list(reversed(found.values()))
+
+    def keep_watch(self, domain: str, watch: Watch) -> None:
+        """Note that `domain` was watched: a stretch of its current window, from when that began.
+
+        The one that began at the same time is extended. No I/O. Raises TypeError for times without a zone.
+        """
+        self._tally.keep_watch(domain, watch)
+
     @property
     def recording(self) -> Recording:
         details = self._tally.details
@@ -138,19 +169,19 @@ class Ledger(LedgerReader):
         )
 
     async def domains(self) -> dict[str, DomainCounts]:
-        """The counts of every domain of which an exchange was begun. Also while the file cannot be read."""
+        """The counts of every domain that has a window. Also while the file cannot be read."""
 
         async def answer() -> dict[str, DomainCounts]:
             async with self._commit:
                 if self._engine is not None:
                     # What was last known and what was written since is then the best answer there is.
                     with suppress(LedgerError):
-                        self._stored = await self._ask(lambda connection: query.totals(connection, self._run))
-                found = self._stored.copy()
+                        self._stored = await self._ask(self._totals)
+                found = self._stored.current(self._book.current)
                 for one in self._waiting():
                     found.add(one)
-                for slot in set(self._tally.slots.values()):
-                    found.route(slot.domain, slot.route).under_way += slot.under_way
+                for slot in self._tally.slots:
+                    found.route(slot.epoch.id, slot.domain, slot.route).under_way += slot.under_way
             return found.freeze()
 
         return await self._apart(answer())
@@ -184,17 +215,11 @@ class Ledger(LedgerReader):
     def _waiting(self) -> tuple[Waiting, ...]:
         batch = self._batch
         routes, verdicts = self._tally.pending()
-        new = Waiting(routes, verdicts, self._tally.details.peek())
-        return (new,) if batch is None else (Waiting(batch.routes, batch.verdicts, batch.details), new)
+        new = Waiting(routes, verdicts, self._tally.details.peek(), self._tally.timing.peek())
+        return (new,) if batch is None else (Waiting.of(batch), new)
 
-    def _place(self, domain: str, route: str) -> memoryview:
-        if self._journal is not None:
-            try:
-                return self._journal.place(domain, route, 0)
-            except OSError as error:
-                log.error("the journal cannot grow: %s", error)
-        self._housed = False
-        return detached_cell()
+    async def _totals(self, connection: AsyncConnection) -> Totals:
+        return await query.totals(connection, self._run, {window.id for window in self._book.current.values()})
 
     async def _write_behind(self) -> None:
         delay = self._flush_seconds
@@ -218,11 +243,14 @@ class Ledger(LedgerReader):
         """Write everything that waits; whether it worked. Never raises: recording must outlive its troubles."""
         try:
             await self._set_up()
+            self._book.seen(await self._ask(windows.newest), self._clock())
+            await self._save_windows()
             if self._batch is not None:
                 await self._write(self._batch)
+                await self._save_windows()
             if (batch := self._tally.take()) is not None:
                 self._batch = batch
-                self._packed = await asyncio.to_thread(_pack_all, batch.details)
+                self._packed = await asyncio.to_thread(pack_all, batch.details.traces)
                 await self._write(batch)
             await self._tidy(closing=closing)
         except LedgerError as error:
@@ -237,92 +265,80 @@ class Ledger(LedgerReader):
         return False
 
     async def _write(self, batch: Batch) -> None:
-        if self._writer is None:
+        if self._file is None:
             raise LedgerError("the ledger is closed")
-        async with self._writer.connect() as connection:
+        async with self._file.writer.connect() as connection:
             await write_batch(connection, self._run, batch, self._packed, self._bounds)
             async with self._commit:
                 await connection.commit()
-                self._tally.committed(batch)
+                self._tally.committed()
                 self._batch, self._packed = None, ()
-                self._stored.add(Waiting(batch.routes, batch.verdicts, batch.details))
+                self._stored.add(Waiting.of(batch))
+        if gone := self._tally.forget():
+            self._stored = self._stored.current(self._book.current)
+            self._housing.free(gone)
+
+    async def _save_windows(self) -> None:
+        """Write all windows down, so that a batch taken right afterwards names only windows of the file."""
+        while self._file is not None and (unsaved := self._book.unsaved()):
+            async with self._file.writer.connect() as connection:
+                found = await windows.save(connection, self._run, unsaved)
+                async with self._commit:
+                    await connection.commit()
+                    self._book.stored(found)
 
     async def _tidy(self, *, closing: bool) -> None:
         now = self._clock()
-        if self._writer is not None and closing:
-            async with self._writer.begin() as connection:
+        if self._file is not None and closing:
+            async with self._file.writer.begin() as connection:
                 await close_run(connection, self._run, to_us(now))
-        elif self._writer is not None and now >= self._fold_at:
-            async with self._writer.begin() as connection:
-                await fold_minutes(connection, to_us(now), keep_days=MINUTES_DAYS)
-            self._fold_at = now + FOLD_EVERY
+        elif self._file is not None and now >= self._tidy_at:
+            async with self._file.writer.begin() as connection:
+                await tidy(connection, to_us(now), {window.id for window in self._book.current.values()})
+            self._tidy_at = now + TIDY_EVERY
 
     async def _set_up(self) -> None:
         """Make the journal and open the file, as far as that is not done or no longer true."""
-        if self._journal is None or not self._housed or not self._journal.exists():
-            fresh = Journal.create(self.path, self._run)  # takes the place of the old one, if that is there
-            if self._ledger:
-                fresh.belongs_to(self._ledger)
-            old, self._journal, self._housed = self._journal, fresh, True
-            self._tally.rehouse()
-            if old is not None:
-                old.close(remove=False)
-        if self._engine is not None and not self._same_file():
-            await self._drop_engine()
+        self._housing.settle(self._tally.rehouse)
+        if self._file is not None and not self._file.is_there():
+            await self._drop_file()
             raise LedgerError(
                 f"{self.path} was deleted or replaced while it was in use: the evidence in it is gone, "
                 "a new ledger begins with what is counted from now on"
             )
-        if self._engine is None:
+        if self._file is None:
             await self._open_file()
 
     async def _open_file(self) -> None:
-        engine = make_engine(self.path)
-        writer = engine.execution_options(write=True)
-        try:
-            now = to_us(self._clock())
-            async with writer.begin() as connection:
-                ledger = await connection.run_sync(migrate, self.path)
-                # The number of the last batch that is written for certain: the one in hand is not.
-                sequence = self._batch.sequence - 1 if self._batch else self._tally.sequence
-                await register(connection, self._run, now, sequence, self._tally.baseline())
-            if self._journal is not None:
-                self._journal.belongs_to(ledger)
-            if lost := await recover(writer, self.path, ledger, self._run, now):
-                log.warning("%d exchanges were under way when a process died; counted as lost", lost)
-            async with engine.connect() as connection:
-                findings = await query.known_findings(connection)
-                places = await query.known_places(connection)
-                async with self._commit:
-                    self._stored = await query.totals(connection, self._run)
-        except BaseException:
-            await engine.dispose()
-            raise
+        # The number of the last batch that is written for certain: the one in hand is not.
+        sequence = self._batch.sequence - 1 if self._batch else self._tally.sequence
+        file = await open_file(
+            self.path,
+            self._run,
+            self._housing,
+            now_us=to_us(self._clock()),
+            sequence=sequence,
+            baseline=self._tally.baseline(),
+        )
+        self._book.load(file.newest, file.windows)
         details = self._tally.details
         waiting = (one.id for batch in self._waiting() for one in batch.details.findings)
-        details.known, details.places = findings.union(waiting), places
-        self._engine, self._writer, self._ledger = engine, writer, ledger
-        self._file = self.path.stat()
+        details.known, details.places = file.findings.union(waiting), file.places
+        self._file, self._engine = file, file.engine
+        async with self._commit:
+            with suppress(LedgerError):
+                self._stored = await self._ask(self._totals)
 
-    def _same_file(self) -> bool:
-        """SQLite itself goes on writing to a file that was deleted, and nobody would ever read it."""
-        try:
-            return self._file is not None and os.path.samestat(self.path.stat(), self._file)
-        except FileNotFoundError:
-            return False
-
-    async def _drop_engine(self) -> None:
-        engine, self._engine, self._writer = self._engine, None, None
+    async def _drop_file(self) -> None:
+        engine, self._engine, self._file = self._engine, None, None
         if engine is not None:
             await engine.dispose()
 
     async def _shut(self, *, remove: bool = True) -> None:
         self._tally.detach()
         await self._reads.drain(5)
-        await self._drop_engine()
-        if self._journal is not None:
-            self._journal.close(remove=remove)
-            self._journal = None
+        await self._drop_file()
+        self._housing.close(remove=remove)
 
     def _spoiled(self, error: Exception) -> None:
         """Something in the batch cannot be stored at all: keep the counts and give up the rest."""
@@ -335,7 +351,3 @@ class Ledger(LedgerReader):
             self._batch = replace(self._batch, details=DetailsBatch())
             self._packed = ()
         self._health.failed(f"{self.path}: {type(error).__name__}: {error}")
-
-
-def _pack_all(details: DetailsBatch) -> tuple[PackedTrace, ...]:
-    return tuple(pack(trace) for trace in details.traces)

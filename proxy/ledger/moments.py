@@ -10,6 +10,10 @@ MINUTE = 60_000_000
 """Microseconds in a minute."""
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def to_us(at: datetime) -> int:
     """Microseconds since the epoch; `at` bears a time zone."""
     return (at - EPOCH) // MICROSECOND

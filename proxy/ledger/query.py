@@ -2,64 +2,83 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from comparators.model import Kind
 from proxy.ledger import schema
 from proxy.ledger.details import Place
-from proxy.ledger.moments import MINUTE, from_us, to_us
-from proxy.ledger.records import Decision, Finding, MinuteCount, TraceSummary
+from proxy.ledger.entities import entity_totals
+from proxy.ledger.moments import from_us
+from proxy.ledger.records import TraceSummary
+from proxy.ledger.timing import paces, watches
 from proxy.ledger.totals import Totals
 from proxy.ledger.traces import cursor_of, parse_cursor, unpack
+from proxy.ledger.windows import newest
 from proxy.model import Trace, Verdict
 
 
-async def totals(connection: AsyncConnection, own: str | None) -> Totals:
-    """The sums of the file. What run `own` has under way is left out: its process knows better."""
-    found = Totals()
-    observed, runs = schema.observed, schema.runs
-    closed = select(runs.c.id).where(runs.c.closed_at.is_not(None))
-    for row in await connection.execute(select(observed, observed.c.run.in_(closed).label("closed"))):
-        route = found.route(row.domain, row.route)
-        route.observed += row.observed
-        if row.run not in ("", own) and not row.closed:
-            route.under_way += row.begun - row.settled
-    for row in await connection.execute(select(schema.verdicts)):
-        found.route(row.domain, row.route).add_verdict(
-            Verdict(row.verdict), row.n, row.first_minute, row.last_minute, row.last_at
+async def totals(connection: AsyncConnection, own: str | None, more: Collection[str] = ()) -> Totals:
+    """The sums of the file: of its current windows, and of the windows `more`.
+
+    What run `own` has under way is left out: its process knows better.
+    """
+    current = {domain: stored.window for domain, stored in (await newest(connection)).items()}
+    ids = {window.id for window in current.values()}.union(more)
+    found = Totals(current)
+    await _add_observed(connection, found, ids, own)
+    table = schema.verdicts
+    for row in await connection.execute(select(table).where(table.c.window.in_(ids))):
+        found.route(row.window, row.domain, row.route).add_verdict(
+            Verdict(row.verdict), row.n, row.first_minute, row.last_minute, row.last_at, row.known_gaps
         )
-    for row in await connection.execute(select(schema.tolerated)):
-        found.tolerated[row.domain, row.route, row.kind, row.path, row.rule] = row.n
+    sums = select(table.c.domain, table.c.verdict, func.sum(table.c.n).label("n"))
+    for row in await connection.execute(sums.group_by(table.c.domain, table.c.verdict)):
+        found.lifetime(row.domain).verdicts[Verdict(row.verdict)] = row.n
+    for window, domain, route, kind, path, rule, n in await _tolerated(connection, ids):
+        found.tolerated[window, domain, route, kind, path, rule] = n
     for row in await connection.execute(select(schema.overflow)):
         found.overflow[row.domain] = row.differences
-    for row in await connection.execute(select(schema.entity_counts)):
-        found.entities[row.domain] = row.n
+    found.entities = await entity_totals(connection, ids)
+    found.paces = Counter(await paces(connection, ids))
+    found.watches = await watches(connection, ids)
     return found
 
 
-async def findings(connection: AsyncConnection, domain: str | None) -> list[Finding]:
-    table = schema.findings
-    statement = select(table)
-    if domain is not None:
-        statement = statement.where(table.c.domain == domain)
-    return [_finding(row) for row in await connection.execute(statement)]
-
-
-async def known_findings(connection: AsyncConnection) -> set[str]:
-    """The ids of all findings."""
-    return set(await connection.scalars(select(schema.findings.c.id)))
+async def _add_observed(connection: AsyncConnection, found: Totals, ids: set[str], own: str | None) -> None:
+    table, runs = schema.observed, schema.runs
+    closed = select(runs.c.id).where(runs.c.closed_at.is_not(None))
+    current = select(table, table.c.run.in_(closed).label("closed")).where(table.c.window.in_(ids))
+    for row in await connection.execute(current):
+        route = found.route(row.window, row.domain, row.route)
+        route.observed += row.observed
+        if row.run not in ("", own) and not row.closed:
+            route.under_way += row.begun - row.settled
+    sums = select(table.c.domain, func.sum(table.c.observed).label("observed")).group_by(table.c.domain)
+    for row in await connection.execute(sums):
+        found.lifetime(row.domain).observed = row.observed
 
 
 async def known_places(connection: AsyncConnection) -> set[Place]:
     """The places of all tolerances."""
-    table = schema.tolerated
-    places = await connection.execute(select(table.c.domain, table.c.route, table.c.kind, table.c.path, table.c.rule))
-    return {(row.domain, row.route, row.kind, row.path, row.rule) for row in places}
+    rows = await _tolerated(connection, None)
+    return {(window, domain, route, kind, path, rule) for window, domain, route, kind, path, rule, _ in rows}
+
+
+async def _tolerated(
+    connection: AsyncConnection, ids: set[str] | None
+) -> Sequence[tuple[str, str, str, str, str, str, int]]:
+    columns = schema.tolerated.c
+    statement = select(
+        columns.window, columns.domain, columns.route, columns.kind, columns.path, columns.rule, columns.n
+    )
+    if ids is not None:
+        statement = statement.where(columns.window.in_(ids))
+    rows: Sequence[Any] = (await connection.execute(statement)).all()
+    return rows
 
 
 async def traces(
@@ -98,46 +117,3 @@ async def traces(
 async def trace(connection: AsyncConnection, id_: str) -> Trace | None:
     body = await connection.scalar(select(schema.traces.c.body).where(schema.traces.c.id == id_))
     return None if body is None else unpack(body)
-
-
-async def minutes(connection: AsyncConnection, domain: str, since: datetime, limit: int) -> list[MinuteCount]:
-    """Oldest first. Minutes long past are joined to the first of their hour."""
-    table = schema.minutes
-    rows = await connection.execute(
-        select(table.c.minute, table.c.verdict, func.sum(table.c.n).label("n"))
-        .where(table.c.domain == domain, table.c.minute >= to_us(since) // MINUTE)
-        .group_by(table.c.minute, table.c.verdict)
-        .order_by(table.c.minute, table.c.verdict)
-        .limit(limit)
-    )
-    return [MinuteCount(from_us(row.minute * MINUTE), Verdict(row.verdict), row.n) for row in rows]
-
-
-async def decisions(connection: AsyncConnection, domain: str | None, limit: int) -> list[Decision]:
-    """Newest first."""
-    table = schema.decisions
-    statement = select(table).order_by(table.c.id.desc()).limit(limit)
-    if domain is not None:
-        statement = statement.where(table.c.domain == domain)
-    return [
-        Decision(row.id, row.domain, from_us(row.at), row.state, json.loads(row.result))
-        for row in await connection.execute(statement)
-    ]
-
-
-def _finding(row: Row[Any]) -> Finding:
-    return Finding(
-        row.id,
-        row.domain,
-        row.route,
-        row.path,
-        Kind(row.kind),
-        row.exchanges,
-        row.differences,
-        from_us(row.first_at),
-        from_us(row.last_at),
-        row.first_trace,
-        row.last_trace,
-        row.sample_primary,
-        row.sample_shadow,
-    )

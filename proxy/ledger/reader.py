@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from proxy.errors import LedgerError
 from proxy.gate import GateResult
-from proxy.ledger import query, schema
+from proxy.ledger import chain, query, schema, windows
+from proxy.ledger.book import cut_why
+from proxy.ledger.chain import Decision, Entry
 from proxy.ledger.database import (
     Trouble,
     check_version,
@@ -25,12 +25,15 @@ from proxy.ledger.database import (
     path_of,
     reason_of,
 )
-from proxy.ledger.moments import to_us
-from proxy.ledger.records import Decision, DomainCounts, Finding, MinuteCount, TraceSummary
-from proxy.ledger.totals import Totals, Waiting, merge_findings
+from proxy.ledger.findings import Finding, FindingState, merge_findings, stored_findings
+from proxy.ledger.minutes import minutes
+from proxy.ledger.moments import to_us, utc_now
+from proxy.ledger.records import DomainCounts, MinuteCount, TraceSummary
+from proxy.ledger.totals import Waiting
 from proxy.ledger.traces import parse_cursor, summary
 from proxy.model import Trace
 from proxy.tasks import TaskGroup
+from proxy.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +44,6 @@ PAGE = 1_000
 """The most rows one question is answered with."""
 READS = 64
 """How many questions may be asked at once."""
-CLOSED_DECISIONS = 1_000
-"""How many decisions a domain keeps that did not open its gate; those that did are all kept."""
 
 
 class OutdatedLedgerError(LedgerError):
@@ -52,8 +53,9 @@ class OutdatedLedgerError(LedgerError):
 class LedgerReader:
     """The questions. All answer of one moment, and raise LedgerError when the file cannot be read."""
 
-    def __init__(self, path: Path, engine: AsyncEngine | None) -> None:
+    def __init__(self, path: Path, engine: AsyncEngine | None, clock: Callable[[], datetime] = utc_now) -> None:
         self.path = path
+        self._clock = clock
         self._engine = engine
         self._reads = TaskGroup(READS)
 
@@ -92,21 +94,21 @@ class LedgerReader:
 
     async def domains(self) -> dict[str, DomainCounts]:
         """The counts of every domain of which an exchange was begun."""
-        found, waiting = await self._look(lambda connection: query.totals(connection, None), Totals())
-        for one in waiting:
-            found.add(one)
-        return found.freeze()
+        return (await self.ask(lambda connection: query.totals(connection, None))).freeze()
 
-    async def findings(self, domain: str | None = None, *, limit: int = PAGE) -> list[Finding]:
-        """Most frequent first."""
-        stored, waiting = await self._look(lambda connection: query.findings(connection, domain), list[Finding]())
+    async def findings(
+        self, domain: str | None = None, *, limit: int = PAGE, state: FindingState | None = None
+    ) -> list[Finding]:
+        """Most frequent first; those of one state alone when `state` is given."""
+        stored, waiting = await self._look(lambda connection: stored_findings(connection, domain), list[Finding]())
         fresh = [delta for one in waiting for delta in one.details.findings if domain in (None, delta.domain)]
-        return merge_findings(stored, fresh)[: min(limit, PAGE)]
+        found = merge_findings(stored, fresh, self._today())
+        return [one for one in found if state in (None, one.state)][: min(limit, PAGE)]
 
     async def finding(self, id_: str) -> Finding | None:
-        stored, waiting = await self._look(lambda connection: query.findings(connection, None), list[Finding]())
+        stored, waiting = await self._look(lambda connection: stored_findings(connection, None), list[Finding]())
         fresh = [delta for one in waiting for delta in one.details.findings if delta.id == id_]
-        found = merge_findings((one for one in stored if one.id == id_), fresh)
+        found = merge_findings((one for one in stored if one.id == id_), fresh, self._today())
         return found[0] if found else None
 
     async def traces(
@@ -144,44 +146,78 @@ class LedgerReader:
     async def minutes(self, domain: str, since: datetime, *, limit: int = 50_000) -> list[MinuteCount]:
         """What ended in each minute, as of the last write; oldest first."""
         found, _ = await self._look(
-            lambda connection: query.minutes(connection, domain, since, limit), list[MinuteCount]()
+            lambda connection: minutes(connection, domain, since, limit), list[MinuteCount]()
         )
         return found
+
+    async def windows(self, domain: str) -> list[Window]:
+        """The windows of `domain`, newest first: the last `windows.KEPT` of them, older ones are only kept as sums."""
+        found, _ = await self._look(lambda connection: windows.of_domain(connection, domain), list[Window]())
+        return found
+
+    async def restart_window(self, domain: str, why: str, at: datetime) -> Window:
+        """Begin a new window of `domain` with the parts of the last one; a running proxy takes it over.
+
+        Raises LedgerError when it cannot be written.
+        """
+
+        async def begin(connection: AsyncConnection) -> Window:
+            last = (await windows.newest(connection)).get(domain)
+            parts = {} if last is None else last.window.parts
+            stored = await windows.add(connection, Window(token_hex(8), domain, parts, at, cut_why(why)))
+            await windows.fold(connection)
+            return stored.window
+
+        return await self.write(begin)
 
     async def decisions(self, domain: str | None = None, *, limit: int = 100) -> list[Decision]:
         """Newest first."""
         found, _ = await self._look(
-            lambda connection: query.decisions(connection, domain, min(limit, PAGE)), list[Decision]()
+            lambda connection: chain.decisions(connection, domain, min(limit, PAGE)), list[Decision]()
         )
         return found
 
-    async def store_decision(self, result: GateResult) -> None:
-        """Keep a decision with all its figures: the one thing that one who looks on may write.
+    async def store_decision(self, result: GateResult) -> Entry:
+        """Keep a decision with all its figures; returns where it stands in the chain.
 
         Raises LedgerError when it cannot be written.
         """
-        await self._apart(self._store_decision(result))
+        try:
+            return await self.write(
+                lambda connection: chain.append(
+                    connection,
+                    domain=result.domain,
+                    at=result.decided_at,
+                    state=result.state,
+                    result=result.as_json(),
+                )
+            )
+        except LedgerError as error:
+            raise LedgerError(f"the decision was not stored: {error}") from error
 
-    async def _store_decision(self, result: GateResult) -> None:
+    async def ask(self, question: Query[T]) -> T:
+        """The answer of `question`, which reads the file inside one read transaction. Raises LedgerError."""
+        return await self._apart(self._ask(question))
+
+    async def write(self, work: Query[T]) -> T:
+        """Do `work` in one write transaction that begins at once; also for one who else only looks on.
+
+        Raises LedgerError when it cannot be written; nothing of it is then.
+        """
+        return await self._apart(self._write_apart(work))
+
+    def _today(self) -> date:
+        return self._clock().astimezone(UTC).date()
+
+    async def _write_apart(self, work: Query[T]) -> T:
         if not self.path.exists():
-            raise LedgerError(f"the decision was not stored: {self.path} does not exist")
+            raise LedgerError(f"nothing was stored: {self.path} does not exist")
         engine = make_engine(self.path)
-        table = schema.decisions
         try:
             async with engine.execution_options(write=True).begin() as connection:
-                await connection.execute(
-                    insert(table).values(
-                        domain=result.domain,
-                        at=to_us(result.decided_at),
-                        state=result.state,
-                        result=json.dumps(result.as_json()),
-                    )
-                )
-                lesser = (table.c.domain == result.domain) & (table.c.state != "open")
-                kept = select(table.c.id).where(lesser).order_by(table.c.id.desc()).limit(CLOSED_DECISIONS)
-                await connection.execute(delete(table).where(lesser, table.c.id.not_in(kept)))
+                return await work(connection)
         except Trouble as error:
-            raise LedgerError(f"the decision was not stored: {reason_of(error, self.path)}") from error
+            raise LedgerError(f"nothing was stored: {reason_of(error, self.path)}") from error
         finally:
             await engine.dispose()
 

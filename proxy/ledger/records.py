@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from comparators.model import Kind
-from proxy.model import COMPARISONS, FAILURES, Verdict
+from proxy.model import COMPARISONS, FAILURES, Side, Verdict
+from proxy.window import Latency, Watch, Window
 
 ENTITY_LIMIT = 50_000
-"""How many distinct entities a domain is counted to; a domain at this figure has at least so many."""
+"""Up to so many distinct entities of a domain and window are counted exactly, more are estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,13 @@ class RouteCounts:
 
 @dataclass(frozen=True, slots=True)
 class DomainCounts:
-    """One domain. `first_at` and `last_at` are the first and last minute in which an exchange ended.
+    """One domain in its current `window`; what is called `lifetime` is of all its windows together.
 
-    `findings_overflow` counts differences that belong to no finding because there were too many findings.
-    `entities` counts distinct entities that matched, as of the last write; when `entities_full` it stopped at
-    `ENTITY_LIMIT` and there are at least so many.
+    `first_at` and `last_at` are the first and last minute in which an exchange ended. `findings_overflow` counts
+    differences that belong to no finding because there were too many findings, over the lifetime. `known_gaps` are the
+    diffs that a recorded gap explains, `latency` how long the reads of comparisons took, `watches` when the domain was
+    watched, oldest first. `entity_counts` are distinct entities that matched, by their kind in the id map, as of the
+    last write; past `ENTITY_LIMIT` they are estimates, and `entities_exact` is False.
     """
 
     domain: str
@@ -80,8 +82,20 @@ class DomainCounts:
     first_at: datetime | None = None
     last_at: datetime | None = None
     findings_overflow: int = 0
-    entities: int = 0
-    entities_full: bool = False
+    window: Window | None = None
+    lifetime_observed: int = 0
+    lifetime_verdicts: Mapping[Verdict, int] = field(default_factory=dict)
+    known_gaps: int = 0
+    latency: Mapping[Side, Latency] = field(default_factory=dict)
+    watches: tuple[Watch, ...] = ()
+    entity_counts: Mapping[str, int] = field(default_factory=dict)
+    entities_exact: bool = True
+    last_comparison_at: datetime | None = None
+
+    @property
+    def entities(self) -> int:
+        """Distinct entities of all kinds."""
+        return sum(self.entity_counts.values())
 
     @property
     def comparisons(self) -> int:
@@ -93,33 +107,12 @@ class DomainCounts:
 
     @property
     def balanced(self) -> bool:
-        """Whether the books balance, for the domain and for each of its routes."""
-        return self.observed == sum(self.verdicts.values()) and all(
-            route.observed == sum(route.verdicts.values()) for route in self.routes.values()
+        """Whether the books balance, for the domain, for each of its routes, and for all its windows together."""
+        return (
+            self.observed == sum(self.verdicts.values())
+            and self.lifetime_observed == sum(self.lifetime_verdicts.values())
+            and all(route.observed == sum(route.verdicts.values()) for route in self.routes.values())
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """All differences of one domain, route, path pattern and kind.
-
-    `exchanges` and `differences` are how many there were. The samples are the values of one difference as JSON
-    text, capped. The trace ids are None when no trace was kept; only the first one's trace is kept for good.
-    """
-
-    id: str
-    domain: str
-    route: str
-    path: str
-    kind: Kind
-    exchanges: int
-    differences: int
-    first_at: datetime
-    last_at: datetime
-    first_trace: str | None
-    last_trace: str | None
-    sample_primary: str | None
-    sample_shadow: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +139,3 @@ class MinuteCount:
     at: datetime
     verdict: Verdict
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A stored gate decision: the state and the whole result as it was, as plain data."""
-
-    id: int
-    domain: str
-    at: datetime
-    state: str
-    result: Mapping[str, object] = field(default_factory=dict)

@@ -7,19 +7,24 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from proxy.ledger import schema
+from proxy.ledger import schema, windows
 from proxy.ledger.journal import NO_LEDGER, dead_runs, journal_of, process_start
-from proxy.ledger.moments import MINUTE
+from proxy.ledger.moments import MINUTE, from_us
 from proxy.ledger.tally import RouteDelta, VerdictDelta
 from proxy.ledger.write import add_observed, add_verdicts, fold_run
 from proxy.model import Verdict
+from proxy.window import Window
 
 log = logging.getLogger(__name__)
+
+Begun: TypeAlias = Mapping[tuple[str, str, str], int]
+"""How many exchanges a run has begun, by window, domain and route."""
 
 
 async def register(
@@ -68,10 +73,11 @@ async def recover(writer: AsyncEngine, database: Path, ledger: bytes, own: str, 
 async def close_run(connection: AsyncConnection, run: str, now_us: int) -> None:
     """Close a run of which everything is written."""
     await fold_run(connection, run)
+    await connection.execute(delete(schema.joined).where(schema.joined.c.run == run))
     await connection.execute(update(schema.runs).where(schema.runs.c.id == run).values(closed_at=now_us))
 
 
-async def _settle(connection: AsyncConnection, run: str, journal: Mapping[tuple[str, str], int], now_us: int) -> int:
+async def _settle(connection: AsyncConnection, run: str, journal: Begun, now_us: int) -> int:
     runs, observed = schema.runs, schema.observed
     row = (await connection.execute(select(runs.c.closed_at).where(runs.c.id == run))).one_or_none()
     if row is not None and row.closed_at is not None:
@@ -79,23 +85,44 @@ async def _settle(connection: AsyncConnection, run: str, journal: Mapping[tuple[
     if row is None:  # it died before it could make itself known
         values = {"id": run, "host": "", "pid": 0, "pid_start": 0, "started_at": now_us, "sequence": 0}
         await connection.execute(insert(runs).values(values))
-    found = await connection.execute(
-        select(observed.c.domain, observed.c.route, observed.c.begun, observed.c.settled).where(observed.c.run == run)
-    )
-    stored = {(one.domain, one.route): (one.begun, one.settled) for one in found}
+    columns = (observed.c.window, observed.c.domain, observed.c.route, observed.c.begun, observed.c.settled)
+    found = await connection.execute(select(*columns).where(observed.c.run == run))
+    stored = {(one.window, one.domain, one.route): (one.begun, one.settled) for one in found}
+    journal = await _in_file(connection, run, journal, {(window, domain) for window, domain, _ in stored}, now_us)
     routes, verdicts = [], []
-    for domain, route in sorted(stored.keys() | journal.keys()):
-        begun, settled = stored.get((domain, route), (0, 0))
+    for key in sorted(stored.keys() | journal.keys()):
+        window, domain, route = key
+        begun, settled = stored.get(key, (0, 0))
         # After a power loss the journal may be older than the database, so the greater figure is the right one.
-        begun = max(begun, journal.get((domain, route), 0))
+        begun = max(begun, journal.get(key, 0))
         if begun > settled:
-            routes.append(RouteDelta(domain, route, begun, begun, begun - settled))
+            routes.append(RouteDelta(window, domain, route, begun, begun, begun - settled))
             lost = {now_us // MINUTE: begun - settled}
-            verdicts.append(VerdictDelta(domain, route, Verdict.LOST, lost, now_us))
+            verdicts.append(VerdictDelta(window, domain, route, Verdict.LOST, lost, now_us))
     await add_observed(connection, run, routes)
     await add_verdicts(connection, verdicts)
     await close_run(connection, run, now_us)
     return sum(route.observed for route in routes)
+
+
+async def _in_file(
+    connection: AsyncConnection, run: str, journal: Begun, stored: set[tuple[str, str]], now_us: int
+) -> dict[tuple[str, str, str], int]:
+    """`journal` by the windows that the file knows; one that never came into it is made now.
+
+    A window that the run has written to and that is not there any more is long past.
+    """
+    joined = await windows.joined(connection, run)
+    known = await windows.known_ids(connection)
+    found = {}
+    for (own, domain, route), begun in journal.items():
+        window = joined.get(own, own) or windows.before_id(domain)
+        if window not in known and (window, domain) not in stored:
+            orphan = Window(window, domain, {}, from_us(now_us), windows.ORPHANED_WHY)
+            await windows.add(connection, orphan)
+            known.add(window)
+        found[window, domain, route] = begun
+    return found
 
 
 async def _without_journal(connection: AsyncConnection, database: Path, own: str) -> list[str]:

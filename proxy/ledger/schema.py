@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema this code can read or bring forward, oldest first; the last one is the current."""
 
 metadata = MetaData()
@@ -35,49 +35,96 @@ runs = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
+windows = Table(
+    "windows",
+    metadata,
+    Column("seq", Integer, primary_key=True, nullable=False),
+    Column("id", String, nullable=False),
+    Column("domain", String, nullable=False),
+    Column("parts", Text, nullable=False),
+    _count("started_at"),
+    Column("why", Text, nullable=False),
+    Index("windows_by_id", "id", unique=True),
+    Index("windows_by_domain", "domain", "seq"),
+)
+"""The one with the greatest `seq` is the current one of its domain; `parts` is JSON."""
+
+joined = Table("joined", metadata, _key("run"), _key("own"), Column("window", String, nullable=False))
+"""Windows that a run began in its journal and then shared with another process: which one they became."""
+
 observed = Table(
     "observed",
     metadata,
     _key("run"),
+    _key("window"),
     _key("domain"),
     _key("route"),
     _count("observed"),
     _count("begun"),
     _count("settled"),
+    sqlite_with_rowid=False,
 )
+"""What has run '' is of all closed runs, what has window '' of all windows that are no longer kept."""
 
 verdicts = Table(
     "verdicts",
     metadata,
     _key("domain"),
     _key("route"),
+    _key("window"),
     _key("verdict"),
     _count("n"),
+    _count("known_gaps"),
     _count("first_minute"),
     _count("last_minute"),
     _count("last_at"),
+    sqlite_with_rowid=False,
 )
+"""What has window '' is of all windows that are no longer kept."""
 
 minutes = Table(
     "minutes",
     metadata,
     _key("domain"),
-    _key("route"),
     _key("verdict"),
     Column("minute", BigInteger, primary_key=True, nullable=False),
     _count("n"),
-    Index("minutes_by_time", "minute"),
+    sqlite_with_rowid=False,
 )
 
 tolerated = Table(
     "tolerated",
     metadata,
+    _key("window"),
     _key("domain"),
     _key("route"),
     _key("kind"),
     _key("path"),
     _key("rule"),
     _count("n"),
+    sqlite_with_rowid=False,
+)
+
+latency = Table(
+    "latency",
+    metadata,
+    _key("window"),
+    _key("domain"),
+    _key("side"),
+    Column("bucket", Integer, primary_key=True, nullable=False),
+    _count("n"),
+    sqlite_with_rowid=False,
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    _key("window"),
+    _key("domain"),
+    Column("began", BigInteger, primary_key=True, nullable=False),
+    _count("ended"),
+    Column("why", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 findings = Table(
@@ -96,6 +143,22 @@ findings = Table(
     Column("last_trace", String),
     Column("sample_primary", Text),
     Column("sample_shadow", Text),
+    _count("known_gap"),
+    _count("seen_comparisons"),
+    Column("gone_at", BigInteger),
+    Column("gone_why", Text),
+    Column("returned_at", BigInteger),
+    Index("findings_by_route", "domain", "route", "gone_at", "returned_at", "seen_comparisons"),
+)
+
+acceptances = Table(
+    "acceptances",
+    metadata,
+    _key("finding"),
+    Column("owner", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("until", String, nullable=False),
+    _count("at"),
 )
 
 overflow = Table("overflow", metadata, _key("domain"), _count("differences"))
@@ -124,16 +187,37 @@ finding_traces = Table(
     "finding_traces", metadata, _key("finding"), _key("trace"), Index("finding_traces_by_trace", "trace")
 )
 
-entities = Table("entities", metadata, _key("domain"), Column("hash", LargeBinary, primary_key=True, nullable=False))
-entity_counts = Table("entity_counts", metadata, _key("domain"), _count("n"))
+entity_counts = Table(
+    "entity_counts",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("window", String, nullable=False),
+    Column("domain", String, nullable=False),
+    Column("kind", String, nullable=False),
+    _count("n"),
+    Column("sketch", LargeBinary),
+    Index("entity_counts_by_window", "window", "domain", "kind", unique=True),
+)
+"""Distinct entities: those in `entities` as long as there is no sketch."""
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("count_id", Integer, primary_key=True, nullable=False),
+    Column("hash", BigInteger, primary_key=True, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 decisions = Table(
     "decisions",
     metadata,
-    Column("id", Integer, primary_key=True, nullable=False),
+    Column("seq", Integer, primary_key=True, nullable=False),
+    Column("prev", String, nullable=False),
     Column("domain", String, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("state", String, nullable=False),
-    Column("result", Text, nullable=False),
-    Index("decisions_by_domain", "domain", "id"),
+    Column("digest", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("body", LargeBinary),
+    Index("decisions_by_domain", "domain", "seq"),
 )

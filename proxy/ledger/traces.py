@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -42,6 +43,10 @@ def pack(trace: Trace) -> PackedTrace:
         detail=f"{trace.detail}; {CUT}" if trace.detail else CUT,
     )
     return PackedTrace(trace, _pack(trace), _pack(bare))
+
+
+def pack_all(traces: Iterable[Trace]) -> tuple[PackedTrace, ...]:
+    return tuple(pack(trace) for trace in traces)
 
 
 def unpack(body: bytes) -> Trace:

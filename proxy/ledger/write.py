@@ -6,29 +6,35 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
 from proxy.ledger.details import DetailsBatch, Place, clean, place_for
-from proxy.ledger.moments import MINUTE, to_us
+from proxy.ledger.entities import write_entities
+from proxy.ledger.findings import age_findings, write_findings
+from proxy.ledger.minutes import add_minutes
+from proxy.ledger.moments import to_us
 from proxy.ledger.query import known_places
-from proxy.ledger.records import ENTITY_LIMIT
 from proxy.ledger.tally import Batch, RouteDelta, VerdictDelta
+from proxy.ledger.timing import write_timing
 from proxy.ledger.traces import TARGET_CHARACTERS, PackedTrace
-
-CHUNK = 500
-"""Rows or names a statement; SQLite takes at most 32,766 parameters."""
+from proxy.ledger.upsert import CHUNK, add, many
+from proxy.ledger.windows import newest
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What may be stored: number of traces, their compressed bytes together, number of findings."""
+    """What may be stored: number of traces, their compressed bytes together, number of findings.
+
+    `gone_after` is after how many comparisons of its route without it a finding is gone.
+    """
 
     max_traces: int
     max_trace_bytes: int
     max_findings: int
+    gone_after: int
 
 
 async def write_batch(
@@ -42,35 +48,25 @@ async def write_batch(
     await connection.execute(update(runs).where(runs.c.id == run).values(sequence=batch.sequence, closed_at=None))
     await add_observed(connection, run, batch.routes)
     await add_verdicts(connection, batch.verdicts)
-    await _write_details(connection, batch.details, packed, bounds)
+    current = {stored.window.id for stored in (await newest(connection)).values()}
+    await write_timing(connection, batch.timing, current)
+    await _write_details(connection, batch.details, packed, bounds, current)
+    await age_findings(connection, batch.verdicts, bounds.gone_after)
 
 
 async def add_observed(connection: AsyncConnection, run: str, routes: Iterable[RouteDelta]) -> None:
     table = schema.observed
     statement = insert(table)
     statement = statement.on_conflict_do_update(
-        index_elements=[table.c.run, table.c.domain, table.c.route],
+        index_elements=list(table.primary_key.columns),
         set_={
             "observed": table.c.observed + statement.excluded.observed,
             "begun": statement.excluded.begun,
             "settled": statement.excluded.settled,
         },
     )
-    await _many(
-        connection,
-        statement,
-        [
-            {
-                "run": run,
-                "domain": route.domain,
-                "route": route.route,
-                "observed": route.observed,
-                "begun": route.begun,
-                "settled": route.settled,
-            }
-            for route in routes
-        ],
-    )
+    rows = [{"run": run, **{name: getattr(route, name) for name in route.__slots__}} for route in routes]
+    await many(connection, statement, rows)
 
 
 async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelta]) -> None:
@@ -79,126 +75,77 @@ async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelt
     statement = insert(table)
     new = statement.excluded
     statement = statement.on_conflict_do_update(
-        index_elements=[table.c.domain, table.c.route, table.c.verdict],
+        index_elements=list(table.primary_key.columns),
         set_={
             "n": table.c.n + new.n,
+            "known_gaps": table.c.known_gaps + new.known_gaps,
             "first_minute": func.min(table.c.first_minute, new.first_minute),
             "last_minute": func.max(table.c.last_minute, new.last_minute),
             "last_at": func.max(table.c.last_at, new.last_at),
         },
     )
-    keys = [{"domain": one.domain, "route": one.route, "verdict": one.verdict.value} for one in deltas]
     rows = [
         {
-            **key,
+            "domain": one.domain,
+            "route": one.route,
+            "window": one.window,
+            "verdict": one.verdict.value,
             "n": one.n,
+            "known_gaps": one.known_gaps,
             "first_minute": min(one.minutes),
             "last_minute": max(one.minutes),
             "last_at": one.last_at,
         }
-        for key, one in zip(keys, deltas, strict=True)
+        for one in deltas
     ]
-    await _many(connection, statement, rows)
-    by_minute = [
-        {**key, "minute": minute, "n": n}
-        for key, one in zip(keys, deltas, strict=True)
-        for minute, n in one.minutes.items()
-    ]
-    await _add(connection, schema.minutes, ("domain", "route", "verdict", "minute"), "n", by_minute)
+    await many(connection, statement, rows)
+    await add_minutes(connection, deltas)
 
 
 async def fold_run(connection: AsyncConnection, run: str) -> None:
     """Join what a closed run observed to that of all closed ones, so that restarts leave no rows behind."""
     table = schema.observed
-    rows = await connection.execute(select(table.c.domain, table.c.route, table.c.observed).where(table.c.run == run))
-    deltas = [RouteDelta(row.domain, row.route, 0, 0, row.observed) for row in rows]
+    rows = await connection.execute(
+        select(table.c.window, table.c.domain, table.c.route, table.c.observed).where(table.c.run == run)
+    )
+    deltas = [RouteDelta(row.window, row.domain, row.route, 0, 0, row.observed) for row in rows]
     await connection.execute(delete(table).where(table.c.run == run))
     await add_observed(connection, "", deltas)
 
 
 async def _write_details(
-    connection: AsyncConnection, details: DetailsBatch, packed: tuple[PackedTrace, ...], bounds: Bounds
+    connection: AsyncConnection,
+    details: DetailsBatch,
+    packed: tuple[PackedTrace, ...],
+    bounds: Bounds,
+    current: set[str],
 ) -> None:
-    firsts = await _write_findings(connection, details, bounds.max_findings)
-    await _write_tolerated(connection, details)
-    for domain, hashes in details.entities.items():
-        await _write_entities(connection, domain, hashes)
+    firsts = await write_findings(connection, details, bounds.max_findings)
+    await _write_tolerated(connection, details, current)
+    await write_entities(connection, details.entities, current)
     if packed:
         await _write_traces(connection, details, packed, firsts, bounds)
 
 
-async def _write_findings(connection: AsyncConnection, details: DetailsBatch, limit: int) -> set[str]:
-    """Returns the ids of the traces that are the first of their finding."""
-    table = schema.findings
-    ids = [finding.id for finding in details.findings]
-    existing: dict[str, str | None] = {}
-    for part in _parts(ids):
-        rows = await connection.execute(select(table.c.id, table.c.first_trace).where(table.c.id.in_(part)))
-        existing.update((row.id, row.first_trace) for row in rows)
-    room = limit - (await connection.scalar(select(func.count()).select_from(table)) or 0)
-    overflow = dict(details.overflow)
-    accepted, firsts = [], set()
-    for finding in details.findings:
-        if finding.id not in existing:
-            if room <= 0:  # another process took the room
-                overflow[finding.domain] = overflow.get(finding.domain, 0) + finding.differences
-                continue
-            room -= 1
-        if existing.get(finding.id) is None and finding.first_trace is not None:
-            firsts.add(finding.first_trace)
-        accepted.append({name: getattr(finding, name) for name in finding.__slots__})
-    statement = insert(table)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=[table.c.id],
-        set_={
-            "exchanges": table.c.exchanges + new.exchanges,
-            "differences": table.c.differences + new.differences,
-            "first_at": func.min(table.c.first_at, new.first_at),
-            "last_at": func.max(table.c.last_at, new.last_at),
-            "first_trace": func.coalesce(table.c.first_trace, new.first_trace),
-            "last_trace": func.coalesce(new.last_trace, table.c.last_trace),
-            "sample_primary": func.coalesce(table.c.sample_primary, new.sample_primary),
-            "sample_shadow": func.coalesce(table.c.sample_shadow, new.sample_shadow),
-        },
-    )
-    await _many(connection, statement, accepted)
-    rows_over = [{"domain": domain, "differences": n} for domain, n in overflow.items()]
-    await _add(connection, schema.overflow, ("domain",), "differences", rows_over)
-    return firsts
-
-
-async def _write_tolerated(connection: AsyncConnection, details: DetailsBatch) -> None:
+async def _write_tolerated(connection: AsyncConnection, details: DetailsBatch, current: set[str]) -> None:
+    """What comes late for a window that is over is not kept."""
     if not details.tolerated:
         return
     table = schema.tolerated
     known = await known_places(connection)
     counted: dict[Place, int] = {}
     for key, n in details.tolerated.items():
+        if key[0] not in current:
+            continue
         place = place_for(key, known)
         counted[place] = counted.get(place, 0) + n
-    names = ("domain", "route", "kind", "path", "rule")
-    await _add(
+    names = ("window", "domain", "route", "kind", "path", "rule")
+    await add(
         connection,
         table,
         names,
         "n",
         [{**dict(zip(names, key, strict=True)), "n": n} for key, n in counted.items()],
-    )
-
-
-async def _write_entities(connection: AsyncConnection, domain: str, hashes: frozenset[bytes]) -> None:
-    table, counts = schema.entities, schema.entity_counts
-    found = await connection.scalar(select(counts.c.n).where(counts.c.domain == domain)) or 0
-    if found >= ENTITY_LIMIT:
-        return
-    # Those already there take no room; taking them for new only means that the limit is reached in two steps.
-    some = sorted(hashes)[: ENTITY_LIMIT - found]
-    rows = [{"domain": domain, "hash": one} for one in some]
-    await _many(connection, insert(table).on_conflict_do_nothing(), rows)
-    n = await connection.scalar(select(func.count()).select_from(table).where(table.c.domain == domain))
-    await connection.execute(
-        insert(counts).values(domain=domain, n=n).on_conflict_do_update(index_elements=[counts.c.domain], set_={"n": n})
     )
 
 
@@ -239,9 +186,9 @@ async def _write_traces(
                 "body": body,
             }
         )
-    await _many(connection, insert(table).on_conflict_do_nothing(), rows)
+    await many(connection, insert(table).on_conflict_do_nothing(), rows)
     links = [{"finding": finding, "trace": trace} for finding, trace in details.links]
-    await _many(connection, insert(schema.finding_traces).on_conflict_do_nothing(), links)
+    await many(connection, insert(schema.finding_traces).on_conflict_do_nothing(), links)
     await _prune(connection, bounds)
 
 
@@ -271,54 +218,3 @@ async def _prune(connection: AsyncConnection, bounds: Bounds) -> None:
         await connection.execute(
             update(findings).where(findings.c.last_trace.in_(gone)).values(last_trace=findings.c.first_trace)
         )
-
-
-async def fold_minutes(connection: AsyncConnection, now_us: int, *, keep_days: int) -> None:
-    """Join minutes older than `keep_days` to the first of their hour: the sums stay, the rows get fewer."""
-    table = schema.minutes
-    before = now_us // MINUTE - keep_days * 24 * 60
-    old = (table.c.minute < before) & (table.c.minute % 60 != 0)
-    found = await connection.execute(
-        select(table.c.domain, table.c.route, table.c.verdict, table.c.minute, table.c.n).where(old).limit(20 * CHUNK)
-    )
-    rows = found.all()
-    if not rows:
-        return
-    hours: dict[tuple[str, str, str, int], int] = {}
-    for domain, route, verdict, minute, n in rows:
-        key = (domain, route, verdict, minute - minute % 60)
-        hours[key] = hours.get(key, 0) + n
-    names = ("domain", "route", "verdict", "minute")
-    gone = delete(table).where(*(table.c[name] == bindparam(f"old_{name}") for name in names))
-    await connection.execute(
-        gone, [{f"old_{name}": value for name, value in zip(names, row[:4], strict=True)} for row in rows]
-    )
-    await _add(
-        connection,
-        table,
-        names,
-        "n",
-        [{**dict(zip(names, key, strict=True)), "n": n} for key, n in hours.items()],
-    )
-
-
-async def _add(
-    connection: AsyncConnection, table: Table, keys: tuple[str, ...], figure: str, rows: list[dict[str, Any]]
-) -> None:
-    """Add each row's `figure` to the one with the same keys, or make the row."""
-    statement = insert(table)
-    statement = statement.on_conflict_do_update(
-        index_elements=[table.c[key] for key in keys],
-        set_={figure: table.c[figure] + statement.excluded[figure]},
-    )
-    await _many(connection, statement, rows)
-
-
-async def _many(connection: AsyncConnection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    for part in _parts(rows):
-        await connection.execute(statement, part)
-
-
-def _parts(rows: list[Any]) -> Iterable[list[Any]]:
-    for at in range(0, len(rows), CHUNK):
-        yield rows[at : at + CHUNK]

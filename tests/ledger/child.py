@@ -1,5 +1,7 @@
 """A process that counts under load and tells its parent each exchange it began. Ends only by being killed.
 
+Its rules change now and then, so that what it counts is spread over windows.
+
 Arguments: the ledger's file, a seed, and after how many exchanges it kills itself (0: never).
 It writes one letter per begun exchange, which names the route: all of them are told, none twice.
 """
@@ -32,6 +34,8 @@ async def main(path: str, seed: int, last: int) -> None:
     under_way: list[Ticket] = []
     count = 0
     while True:
+        if chance.random() < 0.002:
+            ledger.enter("domain", {"rules": chance.choice("xyz")}, datetime.now(UTC))
         letter = chance.choice("abcde")
         under_way.append(ledger.begin("domain", letter))
         os.write(1, letter.encode())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from comparators.model import Difference, Kind, Tolerated
 from proxy.ledger import DomainCounts, Ledger, LedgerReader
+from proxy.ledger.database import make_engine, migrate
 from proxy.model import Outcome, Trace, Verdict
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -57,6 +60,14 @@ async def reading(path: Path) -> AsyncIterator[LedgerReader]:
         yield reader
     finally:
         await reader.close()
+
+
+async def make(path: Path) -> None:
+    """Make the file with its tables, or bring it up to date, as the first one who opens it does."""
+    engine = make_engine(path)
+    async with engine.execution_options(write=True).begin() as connection:
+        await connection.run_sync(migrate, path)
+    await engine.dispose()
 
 
 async def crash(ledger: Ledger) -> None:
@@ -126,10 +137,35 @@ def diff(ledger: Ledger, id_: str, *differences: Difference, **more: Any) -> Tra
 def assert_balanced(domains: Mapping[str, DomainCounts]) -> None:
     for counts in domains.values():
         assert counts.balanced, counts
+        assert counts.lifetime_observed >= counts.observed, counts
 
 
 def observed(domains: Mapping[str, DomainCounts]) -> int:
-    return sum(counts.observed for counts in domains.values())
+    """In all windows."""
+    return sum(counts.lifetime_observed for counts in domains.values())
+
+
+def rows_of(path: Path, statement: str) -> list[tuple[Any, ...]]:
+    """What another program finds in the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def observed_by_route(path: Path) -> dict[str, int]:
+    """What the file has of each route in all windows, once both books say the same of every window that is kept."""
+    books = [
+        rows_of(path, f"SELECT window, domain, route, sum({figure}) FROM {table} GROUP BY 1, 2, 3")  # noqa: S608 - names
+        for table, figure in (("observed", "observed"), ("verdicts", "n"))
+    ]
+    kept = {row[0] for row in rows_of(path, "SELECT id FROM windows")}
+    begun, ended = ({row[:3]: row[3] for row in book if row[3] and row[0] in kept} for book in books)
+    assert begun == ended
+    found, also = Counter[str](), Counter[str]()
+    for counter, book in zip((found, also), books, strict=True):
+        for _, _, route, n in book:
+            counter[route] += n
+    assert found == also
+    return dict(found)
 
 
 TOLERATED = Tolerated("null_missing", "$.data[*].note", 3, "$..note")

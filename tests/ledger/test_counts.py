@@ -184,10 +184,13 @@ async def test_old_minutes_are_joined_and_nothing_is_lost(tmp_path: Path) -> Non
             exchange(ledger, at=START + timedelta(minutes=minute))
         await ledger.flush()
         assert len(await ledger.minutes("users", START)) == 150
-        clock.tick(days=20)
-        await ledger.flush()
-        found = await ledger.minutes("users", START)
-        assert [one.count for one in found] == [60, 60, 30]
+        for days, counts in ((3, [60, 60, 30]), (100, [150])):
+            clock.tick(days=days)
+            await ledger.flush()
+            found = await ledger.minutes("users", START - timedelta(days=1))
+            assert [one.count for one in found] == counts
+            await ledger.flush()
+        assert [(one.at, one.verdict) for one in found] == [(START.replace(hour=0), Verdict.MATCH)]
         assert (await ledger.domains())["users"].observed == 150
 
 
@@ -196,6 +199,7 @@ operations = st.lists(
         st.tuples(st.just("begin"), st.integers(0, 3)),
         st.tuples(st.just("record"), st.sampled_from(list(Verdict))),
         st.tuples(st.sampled_from(["flush", "restart", "crash", "second"]), st.none()),
+        st.tuples(st.sampled_from(["enter", "second enters"]), st.sampled_from("xy")),
     ),
     max_size=25,
 )
@@ -236,12 +240,21 @@ async def _follow(steps: list[tuple[str, object]]) -> None:
                         async with opened(path) as other:
                             exchange(other, domain="d0")
                             begun += 1
+                    case "enter":
+                        ledger.enter("d0", {"rules": str(detail)}, START)
+                    case "second enters":
+                        async with opened(path) as other:
+                            other.enter("d0", {"rules": str(detail)}, START)
+                            exchange(other, domain="d0")
+                            begun += 1
                     case _:
                         pass
                 domains = await ledger.domains()
                 assert_balanced(domains)
                 assert observed(domains) + len(tickets) == begun
-                assert sum(counts.under_way for counts in domains.values()) == len(tickets)
+                of = {domain: counts.window.id for domain, counts in domains.items() if counts.window is not None}
+                current = sum(ticket.window == of[ticket.slot.domain] for ticket in tickets)
+                assert sum(counts.under_way for counts in domains.values()) == current
                 reader = await LedgerReader.open(url_of(path))
                 assert_balanced(await reader.domains())
                 await reader.close()

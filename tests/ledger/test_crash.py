@@ -21,6 +21,7 @@ from tests.ledger.support import (
     crash,
     exchange,
     observed,
+    observed_by_route,
     opened,
     outcome,
     reading,
@@ -59,7 +60,8 @@ async def test_a_process_that_kills_itself_under_load_is_accounted_for_to_the_la
             async with opened(path) as ledger:
                 counts = (await ledger.domains())["domain"]
                 assert counts.balanced
-                assert {route: one.observed for route, one in counts.routes.items()} == total
+                assert observed_by_route(path) == total
+                assert counts.lifetime_observed == total.total()
                 assert counts.under_way == 0
     assert list(tmp_path.glob("*.journal")) == []
 
@@ -87,6 +89,7 @@ async def test_a_process_killed_at_any_moment(tmp_path: Path) -> None:
             domains = await ledger.domains()
             assert_balanced(domains)
             assert total <= observed(domains) <= total + doubt
+            assert sum(observed_by_route(path).values()) == observed(domains)
             assert domains["domain"].under_way == 0
             total, doubt = observed(domains), 0
 

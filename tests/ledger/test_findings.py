@@ -1,4 +1,4 @@
-"""Findings, traces, tolerances, entities: what is joined, what is kept, and what is said of the rest."""
+"""Findings, traces, tolerances: what is joined, what is kept, and what is said of the rest."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 
 from comparators.model import Kind, Tolerated
 from proxy.errors import LedgerError
-from proxy.ledger import Ledger, ToleratedCount
+from proxy.ledger import ToleratedCount
 from proxy.ledger import details as details_module
-from proxy.ledger import write as write_module
 from proxy.ledger.details import finding_id, sample_of
 from proxy.model import Verdict
 from tests.ledger.support import START, TOLERATED, diff, difference, exchange, opened, reading, trace
@@ -190,26 +189,6 @@ async def test_places_of_tolerances_are_bounded_and_then_counted_by_rule(
                 ("null_missing", "(other places)", ""): 18,
             }
             await ledger.flush()
-
-
-async def test_distinct_entities_that_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_module, "ENTITY_LIMIT", 5)
-
-    async def entities(ledger: Ledger) -> int:
-        await ledger.flush()
-        return (await ledger.domains())["users"].entities
-
-    async with opened(tmp_path / "a.db") as ledger, opened(tmp_path / "a.db") as other:
-        for entity in ("a", "b", "a"):
-            exchange(ledger, entity=entity)
-        exchange(ledger, Verdict.DIFF, entity="c")
-        assert await entities(ledger) == 2
-        exchange(other, entity="b")
-        exchange(other, entity="d")
-        assert await entities(other) == 3
-        for entity in "efgh":
-            exchange(ledger, entity=entity)
-        assert await entities(ledger) == 5
 
 
 def test_a_sample_is_cut_and_can_be_stored() -> None:

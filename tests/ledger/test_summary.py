@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from proxy.errors import LedgerError
 from proxy.gate import GateResult, decide
 from proxy.ledger import DomainCounts, ToleratedCount, domain_summary, gate_evidence, no_counts
-from proxy.ledger import reader as reader_module
+from proxy.ledger.summary import window_json
 from proxy.model import Stage, Verdict
-from tests.ledger.support import START, diff, exchange, opened, reading
+from proxy.settings import GateSettings
+from tests.ledger.support import START, diff, exchange, opened
 
-
-@dataclass(frozen=True)
-class Limits:
-    min_comparisons: int = 2
-    max_diffs: int = 0
-    max_upper_bound: float = 1.0
-    max_failure_rate: float = 0.5
-    max_skip_rate: float = 0.5
+LIMITS = GateSettings.model_validate(
+    {
+        "min_comparisons": 2,
+        "min_route_comparisons": 1,
+        "min_soak": 0,
+        "max_upper_bound": 1.0,
+        "max_route_upper_bound": 1.0,
+        "max_failure_rate": 0.5,
+        "max_skip_rate": 0.5,
+        "provenance": [],
+        "min_damages": 0,
+    }
+)
 
 
 def decision(counts: DomainCounts) -> GateResult:
@@ -36,7 +41,7 @@ def decision(counts: DomainCounts) -> GateResult:
         rollback_text="back",
         recording=None,
     )
-    return decide(counts.domain, Limits(), evidence)
+    return decide(counts.domain, LIMITS, evidence)
 
 
 async def test_the_row_of_a_domain(tmp_path: Path) -> None:
@@ -46,9 +51,11 @@ async def test_the_row_of_a_domain(tmp_path: Path) -> None:
         await ledger.flush()
         good = (await ledger.domains())["users"]
         assert domain_summary(Stage.SHADOW, good, decision(good))["gate"] == "closed"
-        exchange(ledger, entity="2")
+        exchange(ledger, entity="2", primary_seconds=0.004, shadow_seconds=0.004)
         await ledger.flush()
         good = (await ledger.domains())["users"]
+        window = ledger.window("users")
+        assert window is not None
         row = domain_summary(Stage.SHADOW, good, decision(good))
         assert row == {
             "name": "users",
@@ -62,12 +69,15 @@ async def test_the_row_of_a_domain(tmp_path: Path) -> None:
             "last_diff_at": None,
             "gate": "open",
             "reasons": [],
+            "provenance": "not_asked",
+            "window": window_json(window),
+            "observed_seconds": 0.0,
         }
         diff(ledger, "t1", at=START + timedelta(seconds=1))
         bad = (await ledger.domains())["users"]
         row = domain_summary(Stage.SHADOW, bad, decision(bad))
         assert (row["gate"], row["last_diff_at"]) == ("closed", "2026-03-01T12:00:01+00:00")
-        assert row["reasons"] == ["1 diff in 3 comparisons, at most 0 allowed: explain and repair them."]
+        assert row["reasons"][0].startswith("1 diff in 3 comparisons, at most 0 allowed. Explain and repair them")
 
 
 def test_what_was_forgiven_is_told_by_kind_and_rule_whatever_the_route_and_place() -> None:
@@ -79,7 +89,8 @@ def test_what_was_forgiven_is_told_by_kind_and_rule_whatever_the_route_and_place
             ToleratedCount("GET /u", "ignore", "$.requestId", 5, "$.requestId"),
         ),
     )
-    assert {note.name: note.figure for note in decision(counts).notes} == {"tolerated": 7, "not_verified": 5}
+    told = {note.name: note.figure for note in decision(counts).notes}
+    assert told == {"tolerated": 7, "not_verified": 5, "provenance_not_asked": 0}
 
 
 def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_closed() -> None:
@@ -90,29 +101,3 @@ def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_close
     assert not torn.balanced
     assert decision(torn).state == "unknown"
     assert domain_summary(Stage.SHADOW, torn, decision(torn))["gate"] == "closed"
-
-
-async def test_decisions_are_stored_beside_a_running_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "CLOSED_DECISIONS", 2)
-    opening = decision(DomainCounts("users", 2, 0, {Verdict.MATCH: 2}, {}))
-    opening = replace(opening, state="open")
-    async with opened(tmp_path / "a.db") as ledger, reading(tmp_path / "a.db") as reader:
-        await reader.store_decision(opening)
-        for state in ("closed", "unknown", "closed"):
-            await ledger.store_decision(replace(opening, state=state))
-        await ledger.store_decision(replace(opening, domain="other"))
-        found = await reader.decisions("users")
-        assert [one.state for one in found] == ["closed", "unknown", "open"]
-        assert found[-1].result == {
-            **opening.as_json(),
-            "conditions": list(opening.as_json()["conditions"]),
-            "notes": [],
-        } | {
-            "reasons": list(opening.reasons),
-            "flags_to_change": ["REPO_USER=pg"],
-        }
-        assert found[-1].at == START
-        assert len(await ledger.decisions()) == 4
-    (tmp_path / "a.db").unlink()
-    with pytest.raises(LedgerError, match="the decision was not stored"):
-        await ledger.store_decision(opening)
