@@ -7,27 +7,37 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.admin.coverage import evidence_details
 from proxy.admin.shapes import domain_details
-from proxy.errors import ShadowreadError
-from proxy.gate import GateResult, decide
+from proxy.errors import LedgerError, ShadowreadError
+from proxy.gate import GateEvidence, GateResult, decide
 from proxy.ledger import (
     DomainCounts,
     Finding,
+    FindingState,
     Ledger,
     LedgerReader,
     TraceSummary,
     domain_summary,
+    examined,
     gate_evidence,
     no_counts,
 )
+from proxy.ledger.summary import window_json
+from proxy.ledger.sweeps import known_entities
+from proxy.ledger.weighed import NOTHING, Weighed, weighed
 from proxy.model import Stage, Trace
 from proxy.settings import Settings
 from proxy.settings.until import WARN_DAYS, DatedRule, dated_rules
+from proxy.window import DamageCount, FieldCount, KnownEntities, Window
 
 PLAN_BYTES = 1024 * 1024
 
@@ -39,10 +49,20 @@ class UnknownNameError(ShadowreadError):
 class Evidence:
     """Settings and ledger together. Every method raises LedgerError when the ledger cannot be read."""
 
-    def __init__(self, settings: Settings, ledger: LedgerReader, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: LedgerReader,
+        *,
+        now: Callable[[], datetime],
+        rules: Callable[[str, date], str] | None = None,
+    ) -> None:
+        """`rules` tells the fingerprint of a domain's rules as configured; a process beside the one that verifies asks,
+        since its configuration may be a newer one."""
         self.settings = settings
         self.ledger = ledger
         self._now = now
+        self._rules = rules
         self._open: dict[tuple[str, ...], float] = {}
         self._dated: tuple[date, tuple[DatedRule, ...]] | None = None
 
@@ -52,31 +72,42 @@ class Evidence:
 
     async def overview(self) -> list[tuple[dict[str, Any], GateResult]]:
         """Each domain's entry of the domains object, with the gate's decision that it tells of."""
-        counts = await self._counts()
-        results = await self._decide(list(self.settings.domains), counts)
-        return [(self._summary(counts[result.domain], result), result) for result in results]
+        return [(self._summary(one), one.result) for one in await self._decided(list(self.settings.domains))]
 
     async def domain(self, name: str) -> dict[str, Any]:
-        """One domain with its routes, tolerances and the gate's conditions. Raises UnknownNameError."""
+        """One domain with its routes, coverage, sensitivity, windows and conditions. Raises UnknownNameError."""
         self.check_names([name])
-        counts = await self._counts()
-        (result,) = await self._decide([name], counts)
-        return {**self._summary(counts[name], result), **domain_details(counts[name], result)}
+        (one,) = await self._decided([name])
+        fields, damages = await self._examined(one.counts.window)
+        return {
+            **self._summary(one),
+            **domain_details(one.counts, one.result),
+            **evidence_details(self.settings.gate_of(name), one.evidence, fields, damages),
+            "windows": [window_json(window) for window in await self.ledger.windows(name)],
+        }
 
     async def gates(self, names: Sequence[str] = ()) -> list[GateResult]:
         """The decision for each named domain, for all when none is named. Raises UnknownNameError."""
         self.check_names(names)
-        return await self._decide(names or list(self.settings.domains), await self._counts())
+        return [one.result for one in await self._decided(names or list(self.settings.domains))]
+
+    async def windows(self, domain: str | None = None) -> list[Window]:
+        """The windows of one domain or of all, each domain's newest first. Raises UnknownNameError."""
+        self.check_names([] if domain is None else [domain])
+        names = list(self.settings.domains) if domain is None else [domain]
+        return [window for name in names for window in await self.ledger.windows(name)]
 
     @property
     def open_gates(self) -> Mapping[tuple[str, ...], float]:
         """1 for each domain whose gate was open when it was last decided on, otherwise 0."""
         return self._open
 
-    async def findings(self, domain: str | None = None, *, limit: int) -> list[Finding]:
-        """The findings with the most exchanges first. Raises UnknownNameError for an unknown domain."""
+    async def findings(
+        self, domain: str | None = None, *, limit: int, state: FindingState | None = None
+    ) -> list[Finding]:
+        """Those with the most exchanges first, `state` picks some. Raises UnknownNameError for an unknown domain."""
         self.check_names([] if domain is None else [domain])
-        return list(await self.ledger.findings(domain, limit=limit))
+        return list(await self.ledger.findings(domain, limit=limit, state=state))
 
     async def traces(
         self, domain: str | None = None, *, finding: str | None = None, before: str | None = None, limit: int
@@ -107,44 +138,89 @@ class Evidence:
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(self.settings.domains)}"
                 raise UnknownNameError(f"no domain is called {name!r}; {hint}")
 
-    def _summary(self, counts: DomainCounts, result: GateResult) -> dict[str, Any]:
-        return domain_summary(Stage(self.settings.domains[counts.domain].stage), counts, result)
+    def _summary(self, one: _Decided) -> dict[str, Any]:
+        return domain_summary(Stage(self.settings.domains[one.result.domain].stage), one.counts, one.result)
 
-    async def _counts(self) -> Mapping[str, DomainCounts]:
+    async def _decided(self, names: Sequence[str]) -> list[_Decided]:
+        """Each named domain with what was decided on it, and from what."""
         found = await self.ledger.domains()
-        return {name: found.get(name) or no_counts(name) for name in self.settings.domains}
-
-    async def _decide(self, names: Sequence[str], counts: Mapping[str, DomainCounts]) -> list[GateResult]:
-        why_not = None
-        live = isinstance(self.ledger, Ledger)
-        if isinstance(self.ledger, Ledger) and not self.ledger.recording.ok:
-            why_not = self.ledger.recording.reason or "unknown reason"
-        at, dated = self._now(), self.dated_rules()
-        results = []
+        counts = {name: found.get(name) or no_counts(name) for name in names}
+        windows = {one.window.id for one in counts.values() if one.window is not None}
+        beside, known, trouble = await self._beside(windows)
+        made = []
         for name in names:
-            domain = self.settings.domains[name]
-            text = None
-            if domain.rollback_plan is not None:
-                text = await asyncio.to_thread(read_plan, domain.rollback_plan)
-            rules = [rule for rule in dated if rule.concerns(name)]
-            evidence = gate_evidence(
-                counts[name],
-                at=at,
-                routes=tuple(route.route for route in domain.routes),
-                blockers=tuple(domain.blockers),
-                flags=domain.flags,
-                rollback_path=None if domain.rollback_plan is None else str(domain.rollback_plan),
-                rollback_text=text,
-                recording=why_not,
-                live=live,
-                expired=tuple(rule.text for rule in rules if rule.expired),
-                expiring=tuple(rule.text for rule in rules if not rule.expired),
-                warn_days=WARN_DAYS,
-            )
+            of = counts[name]
+            kept = NOTHING if of.window is None else beside.get(of.window.id, NOTHING)
+            evidence = await self._evidence(of, kept, known, trouble)
             result = decide(name, self.settings.gate_of(name), evidence)
             self._open[(name,)] = float(result.state == "open")
-            results.append(result)
-        return results
+            made.append(_Decided(of, evidence, result))
+            # A millisecond or two each: clients are served in between.
+            await asyncio.sleep(0)
+        return made
+
+    async def _beside(
+        self, windows: Collection[str]
+    ) -> tuple[Mapping[str, Weighed], Sequence[KnownEntities], str | None]:
+        """What is kept beside the counts; why it cannot be read, for one who has counts all the same."""
+        try:
+            return *await self.ledger.ask(lambda connection: _kept(connection, windows)), None
+        except LedgerError as error:
+            if not isinstance(self.ledger, Ledger):
+                raise
+            return {}, (), str(error)
+
+    async def _examined(self, window: Window | None) -> tuple[tuple[FieldCount, ...], tuple[DamageCount, ...]]:
+        if window is None:
+            return (), ()
+        id_ = window.id
+
+        async def question(connection: AsyncConnection) -> tuple[tuple[FieldCount, ...], tuple[DamageCount, ...]]:
+            return await examined.fields(connection, id_), await examined.damages(connection, id_)
+
+        return await self.ledger.ask(question)
+
+    async def _evidence(
+        self, counts: DomainCounts, beside: Weighed, known: Sequence[KnownEntities], trouble: str | None
+    ) -> GateEvidence:
+        live = isinstance(self.ledger, Ledger)
+        if isinstance(self.ledger, Ledger) and not self.ledger.recording.ok:
+            trouble = self.ledger.recording.reason or "unknown reason"
+        at, name = self._now(), counts.domain
+        domain = self.settings.domains[name]
+        plan = None if domain.rollback_plan is None else await asyncio.to_thread(read_plan, domain.rollback_plan)
+        dated = [rule for rule in self.dated_rules() if rule.concerns(name)]
+        return gate_evidence(
+            counts,
+            beside,
+            at=at,
+            routes=tuple(route.route for route in domain.routes),
+            blockers=tuple(domain.blockers),
+            flags=domain.flags,
+            rollback_path=None if domain.rollback_plan is None else str(domain.rollback_plan),
+            rollback_text=plan,
+            recording=trouble,
+            live=live,
+            rules=None if self._rules is None else self._rules(name, at.astimezone(UTC).date()),
+            entity_kinds=tuple(sorted({kind for route in domain.routes for kind in route.sweep.entities.values()})),
+            known=known,
+            expired=tuple(rule.text for rule in dated if rule.expired),
+            expiring=tuple(rule.text for rule in dated if not rule.expired),
+            warn_days=WARN_DAYS,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    counts: DomainCounts
+    evidence: GateEvidence
+    result: GateResult
+
+
+async def _kept(
+    connection: AsyncConnection, windows: Collection[str]
+) -> tuple[Mapping[str, Weighed], Sequence[KnownEntities]]:
+    return await weighed(connection, windows), await known_entities(connection)
 
 
 def read_plan(path: Path) -> str | None:

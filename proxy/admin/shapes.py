@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from comparators.explain import MAX_EXPLAINED, explain
 from proxy.gate import GateResult
-from proxy.ledger.records import DomainCounts, Finding, RouteCounts, ToleratedCount, TraceSummary
-from proxy.model import Trace
+from proxy.ledger.findings import Acceptance, Finding
+from proxy.ledger.records import DomainCounts, RouteCounts, ToleratedCount, TraceSummary
+from proxy.model import Trace, Verdict
 from proxy.notes import IGNORE
 
 
 def domain_details(counts: DomainCounts, gate: GateResult) -> dict[str, Any]:
-    """What `domains/{name}` tells beside the entry of the domains object.
+    """What `domains/{name}` tells of the counts beside the entry of the domains object.
 
     What rules ignore was not compared, so it stands apart from what was compared and forgiven.
     """
@@ -21,12 +23,18 @@ def domain_details(counts: DomainCounts, gate: GateResult) -> dict[str, Any]:
         "under_way": counts.under_way,
         "first_at": _time(counts.first_at),
         "last_at": _time(counts.last_at),
-        "entities_full": counts.entities_full,
+        "last_comparison_at": _time(counts.last_comparison_at),
+        "entities_exact": counts.entities_exact,
         "findings_overflow": counts.findings_overflow,
         "routes": [_route_json(route) for route in counts.routes.values()],
         "tolerated": [_tolerated_json(one) for one in counts.tolerated if one.kind != IGNORE],
         "not_verified": [_tolerated_json(one) for one in counts.tolerated if one.kind == IGNORE],
-        **{key: gate.as_json()[key] for key in ("conditions", "notes")},
+        "lifetime": {
+            "observed": counts.lifetime_observed,
+            "verdicts": {verdict.value: counts.lifetime_verdicts.get(verdict, 0) for verdict in Verdict},
+        },
+        "conditions": [asdict(condition) for condition in gate.conditions],
+        "notes": [asdict(note) for note in gate.notes],
     }
 
 
@@ -59,6 +67,21 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "first_trace": finding.first_trace,
         "last_trace": finding.last_trace,
         "sample": {"primary": finding.sample_primary, "shadow": finding.sample_shadow},
+        "state": finding.state.value,
+        "gone_at": _time(finding.gone_at),
+        "gone_why": finding.gone_why,
+        "returned_at": _time(finding.returned_at),
+        "acceptance": None if finding.acceptance is None else _acceptance_json(finding.acceptance),
+        "known_gap": finding.known_gap,
+    }
+
+
+def _acceptance_json(acceptance: Acceptance) -> dict[str, Any]:
+    return {
+        "owner": acceptance.owner,
+        "why": acceptance.why,
+        "until": acceptance.until.isoformat(),
+        "at": _time(acceptance.at),
     }
 
 
@@ -102,6 +125,7 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         "explanations": [explain(difference).as_json() for difference in trace.differences[:MAX_EXPLAINED]],
         "settling": list(trace.settling),
         "detail": trace.detail,
+        "known_gap": trace.known_gap,
     }
 
 

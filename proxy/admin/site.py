@@ -31,8 +31,8 @@ PAGE = """shadowread
 /healthz                    the process is alive
 /readyz                     primary, ledger and id map can be used
 /metrics                    Prometheus
-/api/v1/domains             every domain: verdicts, diff rate, gate
-/api/v1/domains/NAME        one domain: its routes, tolerances, conditions
+/api/v1/domains             every domain: verdicts, diff rate, provenance, gate
+/api/v1/domains/NAME        one domain: routes, coverage, sensitivity, windows, holes, tolerances, conditions
 /api/v1/findings            what differs            ?domain= &limit=
 /api/v1/traces              exchanges that differed ?domain= &finding= &before= &limit=
 /api/v1/traces/ID           one of them in full
@@ -202,8 +202,8 @@ class AdminSite:
     async def _gate(self, request: web.Request) -> web.Response:
         _query(request)
         (result,) = await self._evidence.gates([request.match_info["domain"]])
-        await self._evidence.ledger.store_decision(result)
-        return answer(result.as_json())
+        entry = await self._evidence.ledger.store_decision(result)
+        return answer({**result.as_json(), "log": {"seq": entry.seq, "hash": entry.hash}})
 
 
 class _BadQueryError(Exception):

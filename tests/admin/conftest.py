@@ -12,6 +12,7 @@ import pytest
 
 from proxy.admin import AdminSite, Evidence, Part, Readiness, reaches
 from proxy.ledger import Ledger
+from proxy.settings import Settings
 from proxy.telemetry import Figures
 from tests.admin.recorded import AT, recorded, settings_in
 
@@ -28,6 +29,7 @@ class Site:
     figures: Figures
     primary: asyncio.Server
     trouble: dict[str, str]
+    settings: Settings
 
     async def get(self, path: str, *, method: str = "GET", **fields: str) -> aiohttp.ClientResponse:
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
@@ -63,5 +65,5 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             token=TOKEN,
         )
         await made.start()
-        yield Site(made, client, ledger, figures, primary, trouble)
+        yield Site(made, client, ledger, figures, primary, trouble, settings)
         await made.stop()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from proxy.admin import Evidence
+from proxy.errors import LedgerError
+from proxy.ledger import LedgerReader
 from proxy.model import Verdict
 from proxy.settings import load_settings
 from tests.admin.conftest import TOKEN, Site
-from tests.admin.recorded import AT, HUGE, configure, date_rules, recorded
+from tests.admin.recorded import AT, DAY, HUGE, SAME_STORE, configure, date_rules, recorded
 
 # One real path for every endpoint: an endpoint that is not in here fails the test below it.
 PLANTED = {
@@ -110,7 +114,7 @@ async def test_the_domains_object(site: Site) -> None:
     users, payments, chat = content["domains"]
     assert list(users) == [
         "name", "stage", "observed", "comparisons", "verdicts", "diff_rate", "upper_bound",
-        "entities", "last_diff_at", "gate", "reasons",
+        "entities", "last_diff_at", "gate", "reasons", "provenance", "window", "observed_seconds",
     ]  # fmt: skip
     assert (users["stage"], users["observed"], users["comparisons"]) == ("shadow", 31, 30)
     assert users["verdicts"] == {
@@ -125,6 +129,11 @@ async def test_the_domains_object(site: Site) -> None:
     assert payments["last_diff_at"].startswith("2026-05-01T12:00")
     assert (chat["observed"], chat["diff_rate"], chat["upper_bound"]) == (0, None, None)
     assert chat["gate"] == "closed"
+    assert [one["provenance"] for one in content["domains"]] == ["proven", "proven", "unproven"]
+    assert SAME_STORE in chat["reasons"][0]
+    assert users["window"]["parts"]["shadow"] == "1.0, postgres"
+    assert users["window"]["started_at"] == (AT - 2 * DAY).isoformat()
+    assert users["observed_seconds"] == DAY.total_seconds()
 
 
 async def test_one_domain_in_detail(site: Site) -> None:
@@ -137,8 +146,38 @@ async def test_one_domain_in_detail(site: Site) -> None:
     assert content["not_verified"] == [
         {**route, "kind": "ignore", "path": "$.requestId", "rule": "$.requestId", "count": 4}
     ]
-    assert {"name", "ok", "figure", "limit", "text"} == set(content["conditions"][0])
+    assert {"name", "ok", "figure", "limit", "text", "remedy"} == set(content["conditions"][0])
     assert {note["name"]: note["figure"] for note in content["notes"]} == {"tolerated": 6, "not_verified": 4}
+    assert content["lifetime"]["observed"] == sum(content["lifetime"]["verdicts"].values()) == 4
+    assert content["known_gaps"] == 0
+    assert [window["id"] for window in content["windows"]] == [summary["window"]["id"]]
+    assert [(one["check"], one["proof"]) for one in content["standings"]] == [("health", "proven"), ("scans", "proven")]
+
+
+async def test_what_a_domains_evidence_covers(site: Site) -> None:
+    content = await (await site.get("/api/v1/domains/users")).json()
+    coverage = content["coverage"]
+    assert coverage["routes"] == {"known": 2, "compared": 2, "never_compared": []}
+    user, other = coverage["entities"]
+    assert (user["entity"], user["verified"], user["known"], user["share"]) == ("user", 15, 15, 1.0)
+    assert (other["entity"], other["verified"], other["known"]) == ("", 15, None)
+    assert (coverage["fields"]["known"], coverage["fields"]["not_verified"]) == (2, 1)
+    assert coverage["fields"]["paths"][0]["path"] == "$.deletedAt", "what was never verified comes first"
+    sensitivity = content["sensitivity"]
+    assert (sensitivity["tried"], sensitivity["seen"], sensitivity["share"]) == (109, 103, 103 / 109)
+    assert [place["path"] for place in sensitivity["paths"]] == ["$.tags", "$.name"], "the dullest place comes first"
+    assert sensitivity["hidden_by"] == [{"rule": "order $.tags", "count": 6}]
+    assert sensitivity["blind_spots"] == [], "an order that may differ is no value that nobody sees"
+    assert content["holes"] == []
+    assert content["latency"]["shadow"]["reads"] == 30
+    assert content["latency"]["primary"]["p95"] == pytest.approx(0.004, rel=0.1)
+
+    payments = await (await site.get("/api/v1/domains/payments")).json()
+    (spot,) = payments["sensitivity"]["blind_spots"]
+    assert (spot["path"], spot["rule"], spot["accepted"]) == ("$.requestId", "ignore $.requestId", False)
+    chat = await (await site.get("/api/v1/domains/chat")).json()
+    assert chat["coverage"]["routes"]["never_compared"] == ["GET /api/chats"]
+    assert chat["sensitivity"]["share"] is None
 
 
 async def test_findings_and_traces(site: Site) -> None:
@@ -176,7 +215,9 @@ async def test_a_gate_decision_is_stored(site: Site) -> None:
     assert (content["domain"], content["state"]) == ("users", "open")
     assert content["flags_to_change"] == ["REPO_USER=pg"]
     (decision,) = await site.ledger.decisions("users")
-    assert (decision.state, dict(decision.result)) == ("open", content)
+    log = content.pop("log")
+    assert log == {"seq": 1, "hash": decision.hash}
+    assert (decision.state, decision.result) == ("open", content)
 
 
 async def test_a_gate_says_which_rules_have_expired_and_which_soon_will(tmp_path: Path) -> None:
@@ -189,7 +230,6 @@ async def test_a_gate_says_which_rules_have_expired_and_which_soon_will(tmp_path
 
         async def told() -> dict[str, str]:
             (result,) = await evidence.gates(["users"])
-            assert result.state == "open"
             return {note["name"]: note["text"] for note in result.as_json()["notes"]}
 
         rule = f"compare.ignore.0 (until {AT.date()})"
@@ -202,6 +242,20 @@ async def test_a_gate_says_which_rules_have_expired_and_which_soon_will(tmp_path
         # Midnight of rules is that of UTC, whatever zone the clock tells.
         at = (AT.replace(hour=23)).astimezone(timezone(timedelta(hours=5)))
         assert "expired_rules" not in await told()
+
+
+async def test_evidence_that_cannot_be_read_is_no_evidence(site: Site, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as other, other:
+        other.execute("DROP TABLE examined_damages")
+    content = await (await site.get("/api/v1/gates/users")).json()
+    assert content["state"] == "unknown"
+    assert any("examined_damages" in reason for reason in content["reasons"])
+    users = (await (await site.get("/api/v1/domains")).json())["domains"][0]
+    assert (users["gate"], users["observed"]) == ("closed", 31), "the counts are told all the same"
+    reader = await LedgerReader.open(f"sqlite:///{tmp_path}/ledger.db")
+    with pytest.raises(LedgerError, match="examined_damages"):
+        await Evidence(site.settings, reader, now=lambda: AT).gates()
+    await reader.close()
 
 
 async def test_readiness_with_reasons(site: Site) -> None:

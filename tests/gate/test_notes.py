@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.gate import decide
-from tests.gate.test_gate import Limits, evidence
+from tests.gate.making import STRICT, evidence
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ from tests.gate.test_gate import Limits, evidence
     ],
 )
 def test_a_note_leaves_the_gate_as_it_is(changes: dict[str, Any], name: str, figure: int, sentence: str) -> None:
-    result = decide("users", Limits(), evidence(**changes))
+    result = decide("users", STRICT, evidence(**changes))
     assert (result.state, result.reasons) == ("open", ())
-    assert result.as_json()["notes"] == ({"name": name, "figure": figure, "text": sentence},)
+    assert result.as_json()["notes"] == [{"name": name, "figure": figure, "text": sentence}]
 
 
 def test_all_of_them_are_told_and_nothing_when_there_is_nothing_to_tell() -> None:
     tolerated = {("ignore", "$.x"): 2, ("case", "$.y"): 3}
-    full = decide("users", Limits(), evidence(tolerated=tolerated, expired=("a",), expiring=("b",), warn_days=14))
+    full = decide("users", STRICT, evidence(tolerated=tolerated, expired=("a",), expiring=("b",), warn_days=14))
     assert [(note.name, note.figure) for note in full.notes] == [
         ("tolerated", 3), ("not_verified", 2), ("expired_rules", 1), ("expiring_rules", 1),
     ]  # fmt: skip
-    assert decide("users", Limits(), evidence()).notes == ()
+    assert decide("users", STRICT, evidence()).notes == ()
