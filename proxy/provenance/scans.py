@@ -1,0 +1,262 @@
+"""Whether Postgres saw the shadow's reads: its scan counters are held against reads that are made for that alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from statistics import mean, pvariance
+from typing import Protocol
+
+from proxy.errors import ShadowreadError
+from proxy.model import Observation, ReadRequest, Side
+from proxy.provenance.reads import Reads
+from proxy.settings import DomainSettings, Settings
+from proxy.window import Proof
+
+FLUSH_SECONDS = 12.0
+"""How long is waited for what Postgres counted; it tells that ten seconds late at the worst."""
+SOON_SECONDS = 3.0
+"""Most of it is told so soon."""
+POLL_SECONDS = 0.25
+AGAIN_SECONDS = 1.1
+"""A connection tells what it counted at its next transaction, a second after it last did; so reads are made again."""
+LEAST_SECONDS = 1.25
+"""A silence that is shorter says nothing: what is counted meanwhile may be told of once a second."""
+LONGER = 2
+"""A background is watched this many times longer than a silence, from a fresh start: what was read just before the
+silence is told of in its first seconds."""
+ROUNDS = 2
+"""Each has to show its reads: others may scan much just once."""
+MOST_TIMES = 10
+"""Where the background is loud up to this many times the reads are made, so that they stand out."""
+AT_ONCE = 4
+REQUESTS = 8
+"""Different requests that are repeated."""
+SIGMAS = 3.0
+"""How far beyond the spread of the background the rise has to be."""
+
+
+class Counting(Protocol):
+    """What counts the scans of a domain's tables. Raises `CountersError`."""
+
+    async def read(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a look at the counters goes. Times are seconds; `reads` are the shadow reads of one look."""
+
+    reads: int
+    control: float
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Scans that were counted in `seconds` without shadow reads. `dispersion` tells how unevenly they came: the
+    variance of the counts of short times over their mean, 1 for a Poisson process, more where many come at once."""
+
+    scans: int
+    seconds: float
+    dispersion: float = 1.0
+
+    @classmethod
+    def of(cls, counts: Sequence[int], seconds: float) -> Background:
+        """From the counts of times of the same length, `seconds` in all."""
+        average = mean(counts) if counts else 0.0
+        uneven = pvariance(counts) / average if average > 0 else 1.0
+        return cls(sum(counts), seconds, max(1.0, uneven))
+
+    def expected(self, seconds: float) -> float:
+        """Scans that it makes in so many seconds. A little more than was seen is reckoned with: that nothing came in
+        two seconds does not say that nothing comes in ten."""
+        return (self.scans + self.dispersion) / self.seconds * seconds if self.seconds > 0 else 0.0
+
+    def spread(self, seconds: float) -> float:
+        """The standard deviation of what is found about `expected`, whose rate itself is only known from `seconds` of
+        watching."""
+        if self.seconds <= 0:
+            return 0.0
+        return sqrt(self.expected(seconds) * self.dispersion * (1 + seconds / self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One round: the `rise` of the counters in `seconds`, in which `made` shadow reads were made; `reads` of them were
+    meant to show, the others to make the counters known."""
+
+    reads: int
+    rise: int
+    seconds: float
+    background: Background
+    made: int
+
+    @property
+    def beyond(self) -> float:
+        """Scans that the background does not explain."""
+        return self.rise - self.background.expected(self.seconds)
+
+    @property
+    def needed(self) -> float:
+        """What proves, in each of two rounds: a quarter of the reads, since not each has to touch these tables, and
+        more where the background is loud."""
+        return max(self.reads / 4, SIGMAS * self.background.spread(self.seconds))
+
+    @property
+    def seen(self) -> bool:
+        return self.beyond >= self.needed
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so much else scans the tables that no longer wait will tell the reads from it."""
+        return self.background.expected(self.seconds) > self.made and self.needed > self.made
+
+    @property
+    def without_trace(self) -> bool:
+        """Whether hardly any of the reads can have made a scan, even if nobody else had made one."""
+        return self.rise < self.made / 8
+
+
+def cannot(settings: Settings, domain: DomainSettings) -> str | None:
+    """Why the counters say nothing of this domain, and what to do; None where they do."""
+    if not domain.provenance.scans:
+        return "switched off (provenance.scans); take scans out of the domain's gate.provenance if that is meant"
+    if settings.postgres is None:
+        return "Postgres cannot be asked: set postgres.dsn"
+    if not domain.tables:
+        return "the domain names no tables: name those that hold it (tables)"
+    elsewhere = [route for route in domain.routes if (made := route.reader(Side.SHADOW)) and made.kind == "mongo"]
+    if domain.translate_ids == "legacy" or len(elsewhere) == len(domain.routes):
+        return "the shadow of this domain is not read from Postgres; take scans out of its gate.provenance"
+    return None
+
+
+def judge(rounds: Sequence[Figures], tables: Sequence[str]) -> tuple[Proof, str]:
+    """What the rounds prove, as a sentence."""
+    where, background = ", ".join(tables), rounds[-1].background
+    reads, rise = sum(one.made for one in rounds), sum(one.rise for one in rounds)
+    beside = f"{background.scans} in {background.seconds:.1f} s without reads"
+    found = f"{rise} scans in {sum(one.seconds for one in rounds):.1f} s, {beside}"
+    last = rounds[-1]
+    if last.seen:
+        return "proven", f"Postgres saw {reads} reads of the shadow in {where}: {found}"
+    if last.without_trace:
+        return "failed", (
+            f"{last.made} reads of the shadow left no trace in {where}: it may not read Postgres, or another one than "
+            f"postgres.dsn ({found})"
+        )
+    return "unknown", (
+        f"{last.made} reads of the shadow cannot be told from what else scans {where} ({found}); raise "
+        "provenance.reads, look when fewer others read, or run `shadowread prove --canary`"
+    )
+
+
+class UnreadableError(ShadowreadError):
+    """The shadow answers none of the requests that were to be repeated."""
+
+
+async def scan(
+    domain: str, tables: Sequence[str], requests: Sequence[ReadRequest], reads: Reads, counters: Counting, pace: Pace
+) -> tuple[Proof, str]:
+    """Pause the live shadow reads of `domain`, watch the counters, then read and watch them again.
+
+    Takes `pace.control` seconds twice at the least. Raises nothing but CancelledError.
+    """
+    reads.pause(domain)
+    try:
+        return judge(await _watch(domain, requests, reads, counters, pace), tables)
+    except ShadowreadError as error:
+        return "unknown", str(error)
+    finally:
+        reads.resume(domain)
+
+
+async def _watch(
+    domain: str, requests: Sequence[ReadRequest], reads: Reads, counters: Counting, pace: Pace
+) -> list[Figures]:
+    # Read once beforehand: what cannot be read proves nothing, and ids that are translated are known afterwards, so
+    # that the reads that are watched make no scans by looking them up.
+    usable = await _readable(domain, requests[-REQUESTS:], reads)
+    background = await _quiet(counters, pace)
+    loud = 2 * SIGMAS * background.spread(2 * pace.control)
+    count = max(pace.reads // ROUNDS, min(ceil(loud), MOST_TIMES * pace.reads // ROUNDS))
+    rounds: list[Figures] = []
+    while len(rounds) < ROUNDS and all(one.seen for one in rounds):
+        rounds.append(await _round(domain, usable, reads, counters, pace, background, count))
+    return rounds
+
+
+async def _round(
+    domain: str,
+    requests: Sequence[ReadRequest],
+    reads: Reads,
+    counters: Counting,
+    pace: Pace,
+    background: Background,
+    count: int,
+) -> Figures:
+    before, began = await counters.read(), pace.monotonic()
+    span = pace.control / ROUNDS
+    for number in range(0, count, AT_ONCE):
+        await _read(domain, requests, reads, range(number, min(number + AT_ONCE, count)))
+        if (early := began + span * number / count - pace.monotonic()) > 0:
+            await pace.sleep(early)
+    made, ended = count, pace.monotonic()
+    again = ended
+    while True:
+        rise, now = await counters.read() - before, pace.monotonic()
+        figures = Figures(count, rise, now - began, background, made)
+        waited = now - ended
+        if figures.seen or waited >= FLUSH_SECONDS or (waited >= SOON_SECONDS and figures.hopeless):
+            return figures
+        if now - again >= AGAIN_SECONDS:
+            again = now
+            await _read(domain, requests, reads, range(made, made + AT_ONCE))
+            made += AT_ONCE
+        await pace.sleep(POLL_SECONDS)
+
+
+async def _readable(domain: str, requests: Sequence[ReadRequest], reads: Reads) -> list[ReadRequest]:
+    answers = [await reads.shadow_read(domain, request) for request in requests]
+    usable = [
+        request
+        for request, seen in zip(requests, answers, strict=True)
+        if seen.error is None and seen.status is not None and seen.status < 400
+    ]
+    if not usable:
+        raise UnreadableError(f"the shadow answers none of {len(requests)} requests: {_told(answers)}")
+    return usable
+
+
+def _told(answers: Sequence[Observation]) -> str:
+    last = answers[-1] if answers else None
+    return "there are none" if last is None else last.detail or last.error or f"status {last.status}"
+
+
+async def _quiet(counters: Counting, pace: Pace) -> Background:
+    """Scans without shadow reads: none in the first `pace.control` seconds, or those of a longer time after that."""
+    silence = max(pace.control, LEAST_SECONDS)
+    first = await _listen(counters, pace, silence)
+    return await _listen(counters, pace, LONGER * silence) if first.scans else first
+
+
+async def _listen(counters: Counting, pace: Pace, seconds: float) -> Background:
+    last = await counters.read()
+    began = pace.monotonic()
+    counts: list[int] = []
+    while (left := began + seconds - pace.monotonic()) > 0:
+        await pace.sleep(min(POLL_SECONDS, left))
+        found = await counters.read()
+        counts.append(found - last)
+        last = found
+    return Background.of(counts, pace.monotonic() - began)
+
+
+async def _read(domain: str, requests: Sequence[ReadRequest], reads: Reads, numbers: range) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number in numbers:
+            group.create_task(reads.shadow_read(domain, requests[number % len(requests)]))
