@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import secrets
 import signal
-import time
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 
 from opentelemetry import metrics
 
 from proxy import __version__
 from proxy.admin import AdminSite, Evidence, Part, Readiness, reaches, watch
 from proxy.edge.server import Edge
-from proxy.identity import Identity
+from proxy.identity.census import Census
 from proxy.ledger import Ledger
 from proxy.model import Headers
+from proxy.opening import Opened, opening
+from proxy.provenance import Prover
 from proxy.readers.serving import Serving
 from proxy.settings import Settings
-from proxy.settings.routes import Router
-from proxy.sides import Sides
-from proxy.telemetry import Figures
-from proxy.verify.case import Chance, RouteFacts
-from proxy.verify.record import Recorder
-from proxy.verify.tap import OpenTap
-from proxy.verify.verifier import Bounds, Verifier
-from proxy.verify.work import Work
+from proxy.sweep.known import Knowing
+from proxy.verify.pulse import Pulse
+from proxy.verify.verifier import Verifier
 
 log = logging.getLogger(__name__)
-
-COMPARISON_SECONDS = 10.0
-
-
-def new_id() -> str:
-    """An id that sorts by time: 12 hex digits of milliseconds, 12 of chance."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"
-
-
-def chance() -> Chance:
-    """The real clock and real randomness. Sampling needs no cryptography; ids and keys use `secrets`."""
-    return Chance(time.monotonic, lambda: datetime.now(UTC), random.random, new_id)
 
 
 class Application:
@@ -66,81 +47,60 @@ class Application:
 
     async def _start(self) -> None:
         settings = self.settings
-        figures = Figures()
+        opened = await self._stack.enter_async_context(opening(settings))
         # Without a provider, as under `opentelemetry-instrument`, the instruments do nothing.
-        figures.instrument(metrics.get_meter("shadowread", __version__))
-        now = chance()
-        self.ledger = await Ledger.open(
-            settings.ledger.url,
-            flush_seconds=settings.ledger.flush,
-            max_traces=settings.limits.traces,
-            max_trace_bytes=settings.limits.trace_bytes,
-            max_findings=settings.limits.findings,
-            clock=now.now,
-        )
-        self._stack.push_async_callback(self.ledger.close)
-        identity = Identity.of(settings)
-        await identity.start()
-        self._stack.push_async_callback(identity.close)
-        sides = await Sides.open(settings, identity, self._stack)
-        facts = sides.facts()
-        if facts:
-            self.verifier = await self._verify(facts, identity, figures, now)
-        else:
+        opened.figures.instrument(metrics.get_meter("shadowread", __version__))
+        self.ledger, self.verifier = opened.ledger, opened.verifier
+        if self.verifier is None:
             log.warning("no route has a shadow: requests are passed through and nothing is verified")
-        opened: OpenTap = self.verifier.open if self.verifier else _claim_nothing
-        serving = sides.serving()
+        else:
+            await opened.work.start()  # before there is traffic
+        sides, serving = opened.sides, opened.sides.serving()
         self.edge = Edge(
             primary=(
                 Serving(sides.backend, settings.router(), serving, timeout=settings.primary.idle_timeout)
                 if serving or sides.backend is None
                 else sides.backend
             ),
-            open_tap=opened,
+            open_tap=self.verifier.open if self.verifier else _claim_nothing,
             forwarded=settings.primary.forwarded,
         )
+        await self._watch_over(opened)
         await self.edge.start(settings.listen.host, settings.listen.port)
         self._stack.push_async_callback(self.edge.stop, settings.drain)
-        await self._open_admin(identity, figures, now)
+        await self._open_admin(opened)
 
-    async def _verify(
-        self, facts: dict[tuple[str, str], RouteFacts], identity: Identity, figures: Figures, now: Chance
-    ) -> Verifier:
-        settings, limits = self.settings, self.settings.limits
-        work = Work(timeout=COMPARISON_SECONDS)
-        self._stack.push_async_callback(asyncio.to_thread, work.close)
-        await work.start()
-        claims = [claim for claim in settings.claims() if (claim.domain, claim.pattern.text) in facts]
-        key = secrets.token_bytes(32)
-        verifier = Verifier(
-            router=Router(claims),
-            routes=facts,
-            identity=identity,
-            ledger=self.ledger,
-            figures=figures,
-            recorder=Recorder(
-                ledger=self.ledger, figures=figures, redact=settings.redact, key=key, work=work, chance=now
-            ),
-            work=work,
-            bounds=Bounds(
-                timeout=settings.shadow.timeout,
-                settle_delay=settings.settle.delay,
-                settle_factor=settings.settle.factor,
-                settle_attempts=settings.settle.attempts,
-                body=limits.body,
-                buffered=limits.buffered,
-                depth=limits.depth,
-                differences=limits.differences,
-                queue=limits.queue,
-                concurrency=settings.shadow.max_concurrency,
-            ),
-            chance=now,
+    async def _watch_over(self, opened: Opened) -> None:
+        """Start what tells what the evidence of the time is worth."""
+        settings = self.settings
+        pulse = Pulse(
+            opened.ledger,
+            [(name, settings.gate_of(name).max_skip_rate) for name, d in settings.domains.items() if d.stage != "off"],
+            opened.tallies,
+            clock=opened.chance.now,
+            sleep=opened.chance.sleep,
+            on_new_day=opened.enter,
         )
-        self._stack.push_async_callback(verifier.stop, settings.drain)
-        return verifier
+        pulse.start()
+        self._stack.push_async_callback(pulse.stop)
+        knowing = Knowing(Census.of(settings, opened.chance.now), opened.ledger, sleep=opened.chance.sleep)
+        knowing.start()
+        self._stack.push_async_callback(knowing.stop)
+        prover = Prover(
+            settings,
+            opened.ledger,
+            opened.verifier,
+            opened.chance.now,
+            entered=opened.entered,
+            monotonic=opened.chance.monotonic,
+            sleep=opened.chance.sleep,
+        )
+        await prover.start()
+        self._stack.push_async_callback(prover.stop)
 
-    async def _open_admin(self, identity: Identity, figures: Figures, now: Chance) -> None:
+    async def _open_admin(self, opened: Opened) -> None:
         settings, verifier = self.settings, self.verifier
+        identity, figures = opened.identity, opened.figures
 
         async def recording() -> str | None:
             state = self.ledger.recording
@@ -164,7 +124,7 @@ class Application:
             tap_faults=lambda: self.edge.tap_faults,
         )
         self.admin = AdminSite(
-            Evidence(settings, self.ledger, now=now.now),
+            Evidence(settings, self.ledger, now=opened.chance.now),
             figures,
             Readiness(parts),
             host=settings.admin.listen.host,

@@ -13,6 +13,7 @@ from proxy.readers.mongo import MongoReader, MongoStore
 from proxy.readers.postgres import PostgresReader, PostgresStore
 from proxy.readers.serving import Reader
 from proxy.settings import Settings, reader_plan
+from proxy.settings.patterns import Part
 from proxy.settings.routes import Claim
 from proxy.verify.breaker import Breaker
 from proxy.verify.case import RouteFacts
@@ -97,6 +98,7 @@ class Sides:
 
     def _facts(self, claim: Claim) -> RouteFacts | None:
         settings, route = self._settings, claim.pattern.text
+        entity = self._entity(claim)
         direct = self._direct(claim, Side.SHADOW)
         primary = self._direct(claim, Side.PRIMARY) or self._http(self.backend, Side.PRIMARY)
         shadow = direct or self._http(self._twin, Side.SHADOW)
@@ -109,7 +111,15 @@ class Sides:
             shadow,
             self._breaker(type(shadow)),
             settings.domains[claim.domain].translate_ids if settings.shadow.translate_ids and direct is None else None,
+            entity[1] if entity else None,
+            entity[0] if entity else None,
         )
+
+    def _entity(self, claim: Claim) -> tuple[str, str] | None:
+        """The last step of the path at which an entity stands, and which one."""
+        named = self._settings.route_of(claim.domain, claim.pattern.text).sweep.entities
+        steps = [segment.text for segment in claim.pattern.segments if segment.part is Part.PARAM]
+        return next(((step, named[step]) for step in reversed(steps) if step in named), None)
 
     def _breaker(self, source: object) -> Breaker:
         """One for each thing that shadows are read from: a dead twin says nothing of a living Postgres."""

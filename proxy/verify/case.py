@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from comparators.model import Tolerated
+from comparators.model import Difference, Tolerated
 from proxy.ledger import Ticket
 from proxy.model import Observation, Verdict
 from proxy.readers.serving import Reader
@@ -22,7 +22,7 @@ class RouteFacts:
     """What verification knows of a route. `layers` as in `work.layers_text`.
 
     `breaker` guards what `shadow` reads from. `translate` says which ids the shadow is asked with, where the client's
-    may be the other store's.
+    may be the other store's. `entity` is what the id map calls the thing whose id is at `entity_step` of the path.
     """
 
     sampling: float
@@ -31,6 +31,8 @@ class RouteFacts:
     shadow: Reader
     breaker: Breaker
     translate: Literal["uuid", "legacy"] | None = None
+    entity: str | None = None
+    entity_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ class Chance:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One claimed exchange. `entity` is the id in its path, where there is one."""
+    """One claimed exchange. `entity` is the id in its path, where there is one.
+
+    `when` as in `Plan`; `both` where no client waits, and both sides are read for verification alone.
+    """
 
     ticket: Ticket
     domain: str
@@ -68,3 +73,21 @@ class End:
     settling: tuple[str, ...] = ()
     detail: str = ""
     tolerated: tuple[Tolerated, ...] = ()
+    known_gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of a read that was asked for.
+
+    `differences` are the settled ones, unredacted: not to be stored. `total` counts them before the cap.
+    """
+
+    domain: str
+    route: str
+    verdict: Verdict
+    trace_id: str | None
+    differences: tuple[Difference, ...]
+    total: int
+    primary: Observation | None
+    detail: str

@@ -19,6 +19,7 @@ class Room:
 
     breaker_open: bool = False
     queue_full: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ def plan(method: str, headers: Headers, *, sampling: float, draw: float, room: R
         return Plan("skip", Verdict.NOT_COMPARABLE)
     if draw >= sampling:
         return Plan("skip", Verdict.NOT_SAMPLED)
+    if room.paused:
+        return Plan("skip", Verdict.PAUSED)
     if room.breaker_open:
         return Plan("skip", Verdict.BREAKER_OPEN)
     if room.queue_full:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from comparators.model import Difference
@@ -10,6 +10,7 @@ from proxy.ledger import Ledger, Ticket
 from proxy.model import Outcome, Trace, Verdict
 from proxy.telemetry import Figures
 from proxy.verify.case import Case, Chance, End
+from proxy.verify.entity import NOBODY, Subject
 from proxy.verify.redact import Redactor
 from proxy.verify.work import Work
 
@@ -17,10 +18,21 @@ _TRACED = frozenset({Verdict.DIFF, Verdict.UNSTABLE, Verdict.TRANSIENT, Verdict.
 
 
 class Recorder:
-    """Makes traces and outcomes. `key` makes the tags of hidden values and lives no longer than the process."""
+    """Makes traces and outcomes. `key` makes the tags of hidden values and lives no longer than the process.
+
+    `ended` is told the domain and verdict of every exchange.
+    """
 
     def __init__(
-        self, *, ledger: Ledger, figures: Figures, redact: Sequence[str], key: bytes, work: Work, chance: Chance
+        self,
+        *,
+        ledger: Ledger,
+        figures: Figures,
+        redact: Sequence[str],
+        key: bytes,
+        work: Work,
+        chance: Chance,
+        ended: Callable[[str, Verdict], None] = lambda _domain, _verdict: None,
     ) -> None:
         self._ledger = ledger
         self._figures = figures
@@ -29,6 +41,7 @@ class Recorder:
         self._redactor = Redactor(redact, key)
         self._work = work
         self._chance = chance
+        self._ended = ended
 
     def record(
         self,
@@ -37,7 +50,7 @@ class Recorder:
         route: str,
         end: End,
         trace: Trace | None = None,
-        entity: str | None = None,
+        subject: Subject = NOBODY,
     ) -> None:
         """Write down one verdict. A difference becomes part of a finding only when it has settled as one."""
         found: tuple[Difference, ...] = ()
@@ -55,9 +68,12 @@ class Recorder:
                 trace=trace,
                 primary_seconds=end.primary.seconds if end.primary else None,
                 shadow_seconds=end.shadow.seconds if end.shadow else None,
-                entity=entity if end.verdict is Verdict.MATCH else None,
+                entity=subject.id,
+                entity_kind=subject.kind,
+                known_gap=end.known_gap,
             ),
         )
+        self._ended(domain, end.verdict)
         self._figures.exchange(domain, route, end.verdict)
         for seen in (end.primary, end.shadow):
             if seen is not None and seen.error is None:
@@ -103,6 +119,7 @@ class Recorder:
             differences_total=comparison.total if comparison else 0,
             settling=end.settling,
             detail="; ".join(note for note in notes if note),
+            known_gap=end.known_gap,
         )
 
 

@@ -24,6 +24,14 @@ MAX_VALUE = 2_000
 """Characters of one value in a difference."""
 
 
+_TAG = re.compile(r"\[redacted [0-9a-f]{8}\]")
+
+
+def is_tag(text: str) -> bool:
+    """Whether a tag stands in `text` in the place of what was hidden."""
+    return _TAG.search(text) is not None
+
+
 class Redactor:
     """Hides the values at the configured paths, and fields and parameters whose names say that they are secret.
 

@@ -5,55 +5,51 @@ Wiring and waiting only; every decision is made by a pure function of `plan`, `j
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from comparators.ids import IdTable, Pairings
 from comparators.model import Comparison
 from comparators.paths import pattern_of
+from proxy.errors import ShadowreadError
 from proxy.identity import Identity, IdentityError
 from proxy.ledger import Ledger
-from proxy.model import Headers, Observation, ReadRequest, Side, Trace, Verdict
-from proxy.readers.codings import CodingError
-from proxy.readers.http import decoded
-from proxy.settings.routes import Router
+from proxy.model import COMPARISONS, Headers, Observation, ReadRequest, Side, Trace, Verdict
+from proxy.settings.routes import RouteMatch, Router
 from proxy.tasks import TaskGroup
 from proxy.telemetry import Figures
-from proxy.verify.case import Case, Chance, End, RouteFacts
+from proxy.verify.bounds import Bounds
+from proxy.verify.case import Asked, Case, Chance, End, RouteFacts
+from proxy.verify.comparing import Comparing
+from proxy.verify.entity import NOBODY, subject_of, was_there
 from proxy.verify.exchange import Buffered, Exchange
-from proxy.verify.id_map import with_map_faults
+from proxy.verify.explaining import Explaining
+from proxy.verify.gaps import Gaps
 from proxy.verify.judge import delays, failure_text, primary_verdict, settled, shadow_failed
 from proxy.verify.plan import Room, marked, plan
+from proxy.verify.reading import Reading
+from proxy.verify.recent import Recent
 from proxy.verify.record import Recorder
 from proxy.verify.requests import read_request
 from proxy.verify.settle import Pair, settle
-from proxy.verify.translation import To, ids_of, translated
-from proxy.verify.work import Job, Work, WorkTimeoutError, compare, response_of, rules_of, tokens_of
+from proxy.verify.work import Job, Work, WorkTimeoutError
 
 log = logging.getLogger(__name__)
 
 MAX_CONFIRMED = 10_000
-MAX_NAMED = 5
-_NOT_THE_SHADOWS = frozenset({"too_large", "id_map"})
-"""Errors of a shadow read that say nothing of the shadow's health."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Limits of verification: seconds, bytes and counts as in the configuration."""
+class NotClaimedError(ShadowreadError):
+    """No verified route claims a request that was to be read on purpose."""
 
-    timeout: float
-    settle_delay: float
-    settle_factor: float
-    settle_attempts: int
-    body: int
-    buffered: int
-    depth: int
-    differences: int
-    queue: int
-    concurrency: int
+
+class Offers(Protocol):
+    """Takes matched pairs for a closer look. `window` is the id of the evidence window they belong to.
+
+    Must not raise, and must cost next to nothing when it declines.
+    """
+
+    def offer(self, domain: str, route: str, window: str, job: Job) -> None: ...
 
 
 class Verifier:
@@ -71,6 +67,7 @@ class Verifier:
         work: Work,
         bounds: Bounds,
         chance: Chance,
+        gaps: Gaps | None = None,
     ) -> None:
         self._router = router
         self._routes = routes
@@ -78,14 +75,18 @@ class Verifier:
         self._ledger = ledger
         self._figures = figures
         self._recorder = recorder
-        self._work = work
         self._bounds = bounds
         self._chance = chance
+        self._reading = Reading(identity=identity, work=work, bounds=bounds, chance=chance)
+        self._comparing = Comparing(identity=identity, work=work, bounds=bounds, chance=chance, figures=figures)
+        self._explaining = None if gaps is None else Explaining(gaps, identity, work)
         self._tasks = TaskGroup(bounds.queue)
-        self._reading = asyncio.Semaphore(bounds.concurrency)
         self._buffered = Buffered(bounds.buffered)
-        self._pairings: dict[str, Pairings] = {}
         self._confirmed: set[tuple[str, str, str]] = set()
+        self._paused: set[str] = set()
+        self._recent = Recent()
+        self.examiner: Offers | None = None
+        """Who is offered the pairs that matched."""
 
     @property
     def under_way(self) -> int:
@@ -111,49 +112,108 @@ class Verifier:
             headers,
             sampling=facts.sampling,
             draw=self._chance.draw(),
-            room=Room(facts.breaker.is_open(now), len(self._tasks) >= self._bounds.queue),
+            room=self._room(match.domain, facts, now),
         )
         if made.verdict is not None:
             self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
             return None
-        exchange = Exchange(
-            method,
-            target,
-            headers,
-            max_body=self._bounds.body,
-            buffered=self._buffered,
-            clock=self._chance.monotonic,
-            wants_request_body=method not in ("GET", "HEAD"),
-        )
-        entity = next(reversed(match.params.values())) if match.params else None
-        case = Case(ticket, match.domain, match.route, facts, entity, exchange, made.when)
+        exchange = self._exchange(method, target, headers)
+        case = Case(ticket, match.domain, match.route, facts, _entity(match, facts), exchange, made.when)
         if self._tasks.start(self._see_through(case), name=f"verify {match.route}") is None:
             self._recorder.record(ticket, match.domain, match.route, End(Verdict.NO_ROOM))
             return None
         facts.breaker.reading(now)
         return exchange
 
+    # --- what others ask of it ---
+
+    def pause(self, domain: str) -> None:
+        """Read nothing more of `domain` from the shadow until `resume`; its exchanges end as `skipped:paused`."""
+        self._paused.add(domain)
+
+    def resume(self, domain: str) -> None:
+        self._paused.discard(domain)
+
+    def recent(self, domain: str) -> Sequence[ReadRequest]:
+        """The last few different GETs that were compared, newest last, with their credentials: kept in memory only."""
+        return self._recent.of(domain)
+
+    async def shadow_read(self, domain: str, request: ReadRequest) -> Observation:
+        """One read of the shadow that counts nowhere, also while the domain is paused."""
+        try:
+            match, facts = self._claimed(request)
+        except NotClaimedError as error:
+            return Observation(Side.SHADOW, error="unclaimed", detail=str(error))
+        if match.domain != domain:
+            return Observation(Side.SHADOW, error="unclaimed", detail=f"the request belongs to {match.domain}")
+        marked_request = read_request(request.method, request.target, request.headers, request.body)
+        return await self._reading.read(facts, Side.SHADOW, marked_request)
+
+    async def ask(self, request: ReadRequest) -> Asked:
+        """Read both sides and see it through to a verdict, counted like an exchange but not sampled.
+
+        Raises NotClaimedError when no verified route claims the request.
+        """
+        match, facts = self._claimed(request)
+        now = self._chance.monotonic()
+        ticket = self._ledger.begin(match.domain, match.route)
+        made = plan(request.method, request.headers, sampling=1.0, draw=0.0, room=self._room(match.domain, facts, now))
+        if made.verdict is not None:
+            self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
+            return Asked(match.domain, match.route, made.verdict, None, (), 0, None, "")
+        facts.breaker.reading(now)
+        exchange = self._exchange(request.method, request.target, request.headers)
+        exchange.request_body(request.body)
+        case = Case(ticket, match.domain, match.route, facts, _entity(match, facts), exchange, "both")
+        return await self._conclude(case)
+
+    # --- the way of an exchange ---
+
     async def _see_through(self, case: Case) -> None:
+        await self._conclude(case)
+
+    async def _conclude(self, case: Case) -> Asked:
         end = End(Verdict.LOST, detail="the proxy stopped first")
         trace: Trace | None = None
+        subject = NOBODY
         try:
             end = await self._verdict(case)
+            if end.verdict is Verdict.MATCH and was_there(end.primary):
+                subject = await subject_of(self._identity, case.entity, case.facts.entity)
+            elif end.verdict is Verdict.DIFF and self._explaining is not None:
+                end = await self._explaining.explain(case, end)
             trace = await self._recorder.trace(case, end)
         except Exception as error:
             log.exception("verification of %s failed", case.route)
             if end.verdict is Verdict.LOST:
                 end = End(Verdict.LOST, detail=f"verification failed: {type(error).__name__}")
         finally:
+            if end.verdict in COMPARISONS and case.exchange.method == "GET":
+                self._recent.add(case.domain, _request_of(case))
             case.exchange.release()
-            self._recorder.record(case.ticket, case.domain, case.route, end, trace, case.entity)
+            self._recorder.record(case.ticket, case.domain, case.route, end, trace, subject)
+        found = end.pair.comparison if end.pair else Comparison()
+        return Asked(
+            case.domain,
+            case.route,
+            end.verdict,
+            trace.id if trace else None,
+            found.differences,
+            found.total,
+            end.primary,
+            end.detail,
+        )
 
     async def _verdict(self, case: Case) -> End:
         """The steps of an exchange, in order; each may end it."""
         shadow: Observation | None = None
+        facts = case.facts
         if case.when == "now":
-            primary, shadow = await self._beside(case)
+            primary, shadow = await self._reading.beside(facts, _request_of(case), case.exchange.primary)
+        elif case.when == "both":
+            primary, shadow = await self._reading.both(facts, _request_of(case))
         else:
-            primary = await self._decoded(await case.exchange.primary)
+            primary = await self._reading.decoded(await case.exchange.primary)
         if primary.error == "cancelled":
             return End(Verdict.CANCELLED, primary=primary, shadow=shadow)
         if primary.error == "no_room":
@@ -161,23 +221,26 @@ class Verifier:
         early = primary_verdict(primary)
         if early is Verdict.NOT_MODIFIED and case.when == "after":
             # The client has the body already, so both sides are read again without the condition.
-            primary, shadow = await self._read_both(case)
+            primary, shadow = await self._reading.both(facts, _request_of(case))
             early = primary_verdict(primary)
         if early is not None:
-            return End(early, primary=primary, shadow=shadow)
+            return End(early, primary=primary, shadow=shadow, detail=failure_text(primary))
         if shadow is None:
-            shadow = await self._read(case, Side.SHADOW)
+            shadow = await self._reading.read(facts, Side.SHADOW, _request_of(case))
         if shadow_failed(shadow):
             return End(Verdict.SHADOW_ERROR, primary=primary, shadow=shadow, detail=failure_text(shadow))
         try:
-            pair = Pair(primary, shadow, await self._compare(case, primary, shadow))
-            if pair.comparison.equal:
-                return End(Verdict.MATCH, pair, primary, shadow, tolerated=pair.comparison.tolerated)
-            return await self._settle(case, pair)
+            comparison, job = await self._comparing.compare(case, primary, shadow)
+            pair = Pair(primary, shadow, comparison)
+            if not comparison.equal:
+                return await self._settle(case, pair)
         except IdentityError as error:
             return End(Verdict.SHADOW_ERROR, None, primary, shadow, detail=f"the id map could not be read: {error}")
         except WorkTimeoutError as error:
             return End(Verdict.TOO_LARGE, None, primary, shadow, detail=f"the comparison {error}")
+        if self.examiner is not None:
+            self.examiner.offer(case.domain, case.route, case.ticket.window, job)
+        return End(Verdict.MATCH, pair, primary, shadow, tolerated=comparison.tolerated)
 
     async def _settle(self, case: Case, first: Pair) -> End:
         keys = _findings(case, first.comparison)
@@ -189,13 +252,13 @@ class Verifier:
         )
 
         async def read() -> tuple[Observation, Observation]:
-            return await self._read_both(case)
+            return await self._reading.both(case.facts, _request_of(case))
 
         async def again(primary: Observation, shadow: Observation) -> Comparison:
-            return await self._compare(case, primary, shadow, fresh=True)
+            return (await self._comparing.compare(case, primary, shadow, fresh=True)).comparison
 
         async def drift(before: Observation, after: Observation) -> Comparison:
-            return await self._compare_with(case, before, after, IdTable())
+            return await self._comparing.drift(case, before, after)
 
         seen = await settle(first, waits, read=read, compare=again, drift=drift, sleep=self._chance.sleep)
         verdict = settled(seen.attempts) if waits else Verdict.DIFF
@@ -210,117 +273,44 @@ class Verifier:
             tolerated=seen.last.comparison.tolerated,
         )
 
-    # --- reading ---
+    # --- helpers ---
 
-    async def _read(self, case: Case, side: Side) -> Observation:
-        exchange, facts = case.exchange, case.facts
-        request = read_request(exchange.method, exchange.target, exchange.headers, exchange.request)
-        if side is Side.PRIMARY:
-            async with self._reading:
-                return await facts.primary.read(request, self._bounds.timeout)
-        unknown: tuple[str, ...] = ()
-        if facts.translate is not None:
-            try:
-                request, unknown = await self._translated(request, facts.translate)
-            except IdentityError as error:
-                return Observation(side, error="id_map", detail=f"the id map could not be read: {error}")
-            except WorkTimeoutError as error:
-                return Observation(side, error="too_large", detail=f"putting the other store's ids {error}")
-        async with self._reading:
-            seen = await facts.shadow.read(request, self._bounds.timeout)
-        if seen.error is None:
-            facts.breaker.succeeded()
-        elif seen.error not in _NOT_THE_SHADOWS:
-            facts.breaker.failed(self._chance.monotonic())
-        if unknown:
-            note = f"asked with ids that the map does not know: {', '.join(unknown[:MAX_NAMED])}"
-            seen = replace(seen, detail=f"{seen.detail}; {note}" if seen.detail else note)
-        return seen
+    def _room(self, domain: str, facts: RouteFacts, now: float) -> Room:
+        return Room(facts.breaker.is_open(now), len(self._tasks) >= self._bounds.queue, domain in self._paused)
 
-    async def _translated(self, request: ReadRequest, to: To) -> tuple[ReadRequest, tuple[str, ...]]:
-        """The request with the other store's ids, and the ids that the map does not know. Raises IdentityError."""
-        ids = await self._work.run(len(request.body), ids_of, request)
-        if not ids:
-            return request, ()
-        table = await self._identity.lookup(ids)
-        made = await self._work.run(len(request.body), translated, request, table, to)
-        return made.request, made.unknown
-
-    async def _beside(self, case: Case) -> tuple[Observation, Observation | None]:
-        """The primary's answer and the shadow's, read at the same time.
-
-        When the primary's turns out to be nothing to compare with, the shadow's read ends too: a client has gone, or
-        both sides stream events for ever, which is no failure of the shadow.
-        """
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(self._read(case, Side.SHADOW))
-            primary = await self._decoded(await case.exchange.primary)
-            if primary_verdict(primary) is not None:
-                reading.cancel()
-        return primary, None if reading.cancelled() else reading.result()
-
-    async def _read_both(self, case: Case) -> tuple[Observation, Observation]:
-        async with asyncio.TaskGroup() as group:
-            primary = group.create_task(self._read(case, Side.PRIMARY))
-            shadow = group.create_task(self._read(case, Side.SHADOW))
-        return primary.result(), shadow.result()
-
-    async def _decoded(self, seen: Observation) -> Observation:
-        """The client's own answer without its content coding; readers' answers come without it."""
-        if seen.body is None:
-            return seen
-        try:
-            body = await decoded(seen.body, seen.headers, self._bounds.body)
-        except CodingError as error:
-            return replace(seen, body=None, error=error.code, detail=str(error))
-        return replace(seen, body=body)
-
-    # --- comparing ---
-
-    async def _compare(
-        self, case: Case, primary: Observation, shadow: Observation, *, fresh: bool = False
-    ) -> Comparison:
-        table = IdTable()
-        rules = rules_of(case.facts.layers, self._chance.now().date())
-        if rules.ids != "exact":
-            # Only what will be compared is worth a question: a request id in another header would ask at every read.
-            texts = [
-                value
-                for side in (primary, shadow)
-                for name, value in side.headers
-                if name.decode("latin-1").lower() in rules.headers
-            ]
-            if primary.body != shadow.body:
-                texts += [primary.body or b"", shadow.body or b""]
-            if found := await self._work.run(sum(map(len, texts)), tokens_of, texts):
-                table = await self._identity.lookup(found, fresh=fresh)
-        comparison = await self._compare_with(case, primary, shadow, table)
-        if table.one_to_one:
-            return comparison
-        rows = [conflict.text for conflict in self._identity.conflicts_of((*table.by_legacy, *table.by_uuid))]
-        return with_map_faults(comparison, table, rows, named=rules.entities)
-
-    async def _compare_with(self, case: Case, primary: Observation, shadow: Observation, table: IdTable) -> Comparison:
-        today = self._chance.now().date()
-        job = Job(
-            response_of(primary),
-            response_of(shadow),
-            case.facts.layers,
-            today,
-            table,
-            head_only=case.exchange.method == "HEAD",
-            max_depth=self._bounds.depth,
-            max_differences=self._bounds.differences,
+    def _exchange(self, method: str, target: str, headers: Headers) -> Exchange:
+        return Exchange(
+            method,
+            target,
+            headers,
+            max_body=self._bounds.body,
+            buffered=self._buffered,
+            clock=self._chance.monotonic,
+            wants_request_body=method not in ("GET", "HEAD"),
         )
-        began = self._chance.monotonic()
-        if rules_of(case.facts.layers, today).ids == "inferred":
-            # What is believed lives here, so such comparisons cannot leave the process; a thread keeps the loop free.
-            pairings = self._pairings.setdefault(case.domain, Pairings())
-            result = await asyncio.to_thread(compare, job, pairings)
-        else:
-            result = await self._work.run(len(job.primary.body) + len(job.shadow.body), compare, job)
-        self._figures.compare(self._chance.monotonic() - began)
-        return result
+
+    def _claimed(self, request: ReadRequest) -> tuple[RouteMatch, RouteFacts]:
+        match = self._router.match(request.method, request.target)
+        facts = None if match is None else self._routes.get((match.domain, match.route))
+        if match is None or facts is None:
+            path = request.target.partition("?")[0]
+            raise NotClaimedError(
+                f"no verified route claims {request.method} {path}; is its domain off, or misspelled?"
+            )
+        return match, facts
+
+
+def _request_of(case: Case) -> ReadRequest:
+    """What the sides are asked; whole once the client's request is."""
+    exchange = case.exchange
+    return read_request(exchange.method, exchange.target, exchange.headers, exchange.request)
+
+
+def _entity(match: RouteMatch, facts: RouteFacts) -> str | None:
+    """The id in the path: where the route says that an entity stands, else its last step with a name."""
+    if facts.entity_step is not None:
+        return match.params.get(facts.entity_step)
+    return next(reversed(match.params.values())) if match.params else None
 
 
 def _findings(case: Case, comparison: Comparison) -> set[tuple[str, str, str]]:

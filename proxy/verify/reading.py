@@ -1,0 +1,96 @@
+"""Reading the two sides for verification: bounded, in their own time, with the ids that each side knows."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from proxy.identity import Identity, IdentityError
+from proxy.model import Observation, ReadRequest, Side
+from proxy.readers.codings import CodingError
+from proxy.readers.http import decoded
+from proxy.verify.bounds import Bounds
+from proxy.verify.case import Chance, RouteFacts
+from proxy.verify.judge import primary_verdict
+from proxy.verify.translation import To, ids_of, translated
+from proxy.verify.work import Work, WorkTimeoutError
+
+MAX_NAMED = 5
+_NOT_THE_SHADOWS = frozenset({"too_large", "id_map"})
+"""Errors of a shadow read that say nothing of the shadow's health."""
+
+
+class Reading:
+    """Reads sides of routes, at most `bounds.concurrency` at once. What fails is an observation that bears an error."""
+
+    def __init__(self, *, identity: Identity, work: Work, bounds: Bounds, chance: Chance) -> None:
+        self._identity = identity
+        self._work = work
+        self._bounds = bounds
+        self._chance = chance
+        self._room = asyncio.Semaphore(bounds.concurrency)
+
+    async def read(self, facts: RouteFacts, side: Side, request: ReadRequest) -> Observation:
+        """One side's answer. The shadow's outcome is told to the route's breaker."""
+        if side is Side.PRIMARY:
+            async with self._room:
+                return await facts.primary.read(request, self._bounds.timeout)
+        unknown: tuple[str, ...] = ()
+        if facts.translate is not None:
+            try:
+                request, unknown = await self._translated(request, facts.translate)
+            except IdentityError as error:
+                return Observation(side, error="id_map", detail=f"the id map could not be read: {error}")
+            except WorkTimeoutError as error:
+                return Observation(side, error="too_large", detail=f"putting the other store's ids {error}")
+        async with self._room:
+            seen = await facts.shadow.read(request, self._bounds.timeout)
+        if seen.error is None:
+            facts.breaker.succeeded()
+        elif seen.error not in _NOT_THE_SHADOWS:
+            facts.breaker.failed(self._chance.monotonic())
+        if unknown:
+            note = f"asked with ids that the map does not know: {', '.join(unknown[:MAX_NAMED])}"
+            seen = replace(seen, detail=f"{seen.detail}; {note}" if seen.detail else note)
+        return seen
+
+    async def both(self, facts: RouteFacts, request: ReadRequest) -> tuple[Observation, Observation]:
+        """Both sides, read at the same time."""
+        async with asyncio.TaskGroup() as group:
+            primary = group.create_task(self.read(facts, Side.PRIMARY, request))
+            shadow = group.create_task(self.read(facts, Side.SHADOW, request))
+        return primary.result(), shadow.result()
+
+    async def beside(
+        self, facts: RouteFacts, request: ReadRequest, answer: asyncio.Future[Observation]
+    ) -> tuple[Observation, Observation | None]:
+        """The primary's answer to a client, and the shadow's, read while that one comes.
+
+        When the primary's turns out to be nothing to compare with, the shadow's read ends too: a client has gone, or
+        both sides stream events for ever, which is no failure of the shadow.
+        """
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self.read(facts, Side.SHADOW, request))
+            primary = await self.decoded(await answer)
+            if primary_verdict(primary) is not None:
+                reading.cancel()
+        return primary, None if reading.cancelled() else reading.result()
+
+    async def decoded(self, seen: Observation) -> Observation:
+        """The client's own answer without its content coding; readers' answers come without it."""
+        if seen.body is None:
+            return seen
+        try:
+            body = await decoded(seen.body, seen.headers, self._bounds.body)
+        except CodingError as error:
+            return replace(seen, body=None, error=error.code, detail=str(error))
+        return replace(seen, body=body)
+
+    async def _translated(self, request: ReadRequest, to: To) -> tuple[ReadRequest, tuple[str, ...]]:
+        """The request with the other store's ids, and the ids that the map does not know. Raises IdentityError."""
+        ids = await self._work.run(len(request.body), ids_of, request)
+        if not ids:
+            return request, ()
+        table = await self._identity.lookup(ids)
+        made = await self._work.run(len(request.body), translated, request, table, to)
+        return made.request, made.unknown

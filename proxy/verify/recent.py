@@ -1,0 +1,32 @@
+"""The requests that each domain was asked with last: what to read again where a domain is to be tried on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.model import ReadRequest
+
+KEPT = 20
+LARGEST = 16 * 1024
+"""Characters of a target and its header fields; a larger request is not kept."""
+
+
+class Recent:
+    """The last few different requests of each domain. They bear credentials: in memory only, and never logged."""
+
+    def __init__(self) -> None:
+        self._by_domain: dict[str, dict[str, ReadRequest]] = {}
+
+    def add(self, domain: str, request: ReadRequest) -> None:
+        size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+        if size > LARGEST:
+            return
+        kept = self._by_domain.setdefault(domain, {})
+        kept.pop(request.target, None)
+        kept[request.target] = request
+        if len(kept) > KEPT:
+            del kept[next(iter(kept))]
+
+    def of(self, domain: str) -> Sequence[ReadRequest]:
+        """Newest last."""
+        return tuple(self._by_domain.get(domain, {}).values())
