@@ -18,7 +18,9 @@ import asyncpg
 import proxy
 from proxy.demo.assets import config_file
 from proxy.demo.bugs import parse_bugs
-from proxy.demo.marketplace.flags import primary_flags, twin_flags
+from proxy.demo.heal import Heal, control_word
+from proxy.demo.marketplace.flags import Mode, primary_flags, twin_flags
+from proxy.demo.marketplace.healing import CONTROL_VARIABLE
 from proxy.demo.processes import Child, Command, ProcessError, Supervisor
 from proxy.demo.servers import (
     ATTEMPTS,
@@ -36,8 +38,26 @@ DATABASE = "marketplace"
 FOREVER_SECONDS = 10 * 365 * 86400
 SEED_SECONDS = 120.0
 SETTLE_DELAY_MS = 500
-# A run of half a minute cannot bring the evidence that a production gate asks for by default.
-GATE_LIMITS = {"SHADOWREAD_MIN_COMPARISONS": "200", "SHADOWREAD_MAX_UPPER_BOUND": "0.02"}
+# A run of half a minute cannot bring the evidence that a production gate asks for by default, and on one machine for
+# everything a shadow is as slow as the clients make it.
+GATE_LIMITS = {
+    "SHADOWREAD_MIN_COMPARISONS": "50",
+    "SHADOWREAD_MIN_ROUTE_COMPARISONS": "5",
+    "SHADOWREAD_MIN_ENTITIES": "10",
+    "SHADOWREAD_MIN_SOAK": "10s",
+    "SHADOWREAD_MAX_UPPER_BOUND": "0.06",
+    "SHADOWREAD_MAX_ROUTE_UPPER_BOUND": "0.5",
+    "SHADOWREAD_MIN_DAMAGES": "50",
+    "SHADOWREAD_MAX_LATENCY_RATIO": "10",
+}
+# What the instances say is asked for often, so that a new build is seen soon; the verification rests a moment only, and
+# every route is examined while it runs.
+HASTE = {
+    "SHADOWREAD_EXAMINE_SHARE": "0.2",
+    "SHADOWREAD_PRIMARY_MODE": Mode.DUAL.value,
+    "SHADOWREAD_PROVENANCE_EVERY": "1s",
+    "SHADOWREAD_PROVENANCE_CONTROL": "500ms",
+}
 
 Progress = Callable[[str], None]
 
@@ -46,7 +66,8 @@ Progress = Callable[[str], None]
 class DemoOptions:
     """What was asked for. `duration` in seconds of traffic, None until interrupted; `keep` holds ledger and logs.
 
-    `direct`: no twin of the marketplace is started, the proxy reads the stores by itself.
+    `direct`: no twin of the marketplace is started, the proxy reads the stores by itself. `heals` are the domains whose
+    bugs go while it runs.
     """
 
     duration: float | None = None
@@ -54,6 +75,7 @@ class DemoOptions:
     healthy: bool = False
     keep: Path | None = None
     direct: bool = False
+    heals: tuple[Heal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,11 @@ class Addresses:
     admin: str
     ledger: str
     config: Path
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The instances of the marketplace, the one that serves the clients first."""
+        return (self.primary,) if self.shadow is None else (self.primary, self.shadow)
 
     def trace_command(self) -> str:
         """A command line, to be ended with a trace id, that shows a trace of this run."""
@@ -81,6 +108,7 @@ class Parts:
         self.progress = progress
         self.bugs = frozenset[str]() if options.healthy else parse_bugs("all")
         self.proxy: Child | None = None
+        self.control = control_word()
 
     def environment(self, **more: str) -> dict[str, str]:
         """The whole environment of a part: nothing of the user's own settings may reach it."""
@@ -132,7 +160,8 @@ class Parts:
         chosen = ",".join(f"{key}={value}" for key, value in flags.items())
         stores = ["--mongo-url", mongo.url, "--database", DATABASE, "--pg-dsn", postgres.dsn(DATABASE)]
         about = ["--flags", chosen, "--seed", str(self.options.seed), "--bugs", bugs]
-        child = self.python(f"marketplace-{side}", "proxy.demo.marketplace", "--port", "0", *stores, *about)
+        module = ("proxy.demo.marketplace", "--port", "0", *stores, *about)
+        child = self.python(f"marketplace-{side}", *module, **{CONTROL_VARIABLE: self.control})
         await self._ready(child, lambda: last_json(child, "listening") is not None, SEED_SECONDS)
         self.supervisor.guard(child)
         told = last_json(child, "listening")
@@ -159,6 +188,7 @@ class Parts:
                 SHADOWREAD_SETTLE_DELAY=f"{SETTLE_DELAY_MS}ms",
                 **sides,
                 **GATE_LIMITS,
+                **HASTE,
             )
             try:
                 await self._answers(child, f"http://{admin}/readyz")

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from proxy.demo import report
+from proxy.demo.heal import Healing
 from proxy.demo.parts import Addresses, DemoOptions, Parts
 from proxy.demo.processes import Child, ProcessError, Supervisor
 from proxy.errors import ShadowreadError
@@ -114,18 +115,29 @@ async def through(options: DemoOptions, screen: Screen, parts: Parts, ending: En
         api = Api(session, addresses.admin)
         traffic = parts.start_traffic(addresses)
         ending.traffic_runs = True
+        began = time.monotonic()
         announce(options, screen, addresses)
-        await while_traffic_runs(options, screen, api, traffic, ending)
+        healing = Healing(
+            options.heals,
+            addresses.backends,
+            parts.control,
+            session=session,
+            domain=api.domain,
+            clock=lambda: time.monotonic() - began,
+            tell=screen.progress,
+        )
+        await while_traffic_runs(options, screen, api, traffic, ending, healing)
         screen.progress("waiting until the last differences have settled")
         summary = await parts.stop_traffic(traffic)
         await drained(api)
+        await healing.tick()
         domains, findings = await api.domains(), await api.findings()
-        bugs = [] if options.healthy else report.planted(findings, direct=options.direct)
+        bugs = [] if options.healthy else report.planted(findings, domains["domains"], direct=options.direct)
         if screen.as_json:
-            screen.out.file.write(json.dumps(report.document(domains, bugs)) + "\n")
+            screen.out.file.write(json.dumps(report.document(domains, bugs, healing.cases)) + "\n")
             screen.out.file.flush()
         else:
-            screen.out.print(report.final(domains["domains"], bugs))
+            screen.out.print(report.final(domains["domains"], bugs, healing.cases))
             screen.out.print(hint(options, addresses), soft_wrap=True, highlight=False, markup=False)
         if failed := report.client_failures(summary):
             screen.err.print(f"clients saw {failed} failed requests", style="bold red")
@@ -151,8 +163,10 @@ def hint(options: DemoOptions, addresses: Addresses) -> str:
     return "the ledger ended with this run; keep it with --keep DIR to look at the traces afterwards"
 
 
-async def while_traffic_runs(options: DemoOptions, screen: Screen, api: Api, traffic: Child, ending: Ending) -> None:
-    """Wait for the end of traffic or for Ctrl-C; redraw the table meanwhile."""
+async def while_traffic_runs(
+    options: DemoOptions, screen: Screen, api: Api, traffic: Child, ending: Ending, healing: Healing
+) -> None:
+    """Wait for the end of traffic or for Ctrl-C; heal what is due and redraw the table meanwhile."""
     until = None if options.duration is None else time.monotonic() + options.duration + 30
     live = screen.live()
     context: AbstractContextManager[object] = nullcontext() if live is None else live
@@ -160,6 +174,7 @@ async def while_traffic_runs(options: DemoOptions, screen: Screen, api: Api, tra
         while not traffic.exited.is_set() and not ending.asked.is_set():
             if until is not None and time.monotonic() > until:
                 raise ProcessError(f"traffic did not end in time: {traffic.obituary()}")
+            await healing.tick()
             if live is not None:
                 live.update(report.domains_table((await api.domains())["domains"]), refresh=True)
             await first_of(ending.asked, traffic.exited.is_set, REDRAW_SECONDS)
@@ -208,10 +223,14 @@ class Api:
         found: dict[str, Any] = await self.get("/api/v1/domains")
         return found
 
+    async def domain(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.get(f"/api/v1/domains/{name}")
+        return found
+
     async def under_way(self) -> int:
         """How many exchanges of all domains have no verdict yet."""
         names = [domain["name"] for domain in (await self.domains())["domains"]]
-        return sum([(await self.get(f"/api/v1/domains/{name}"))["under_way"] for name in names])
+        return sum([(await self.domain(name))["under_way"] for name in names])
 
     async def findings(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.get(f"/api/v1/findings?limit={MOST_FINDINGS}"))["findings"]

@@ -23,6 +23,7 @@ from proxy.demo.marketplace.flags import primary_flags, twin_flags
 
 SEED = 7
 UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CONTROL = "the word that was agreed on"
 NOBODY = "0123456789abcdef01234567"
 
 
@@ -60,6 +61,7 @@ async def instance(
         bugs,
         lambda: datetime.now(UTC),
         random.Random(1),
+        CONTROL,
     )
     runner = web.AppRunner(build(options), access_log=None, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from proxy.demo import assets, report
 from proxy.demo.bugs import BUGS
+from proxy.demo.heal import Case, Moment
 from proxy.errors import ShadowreadError
 
 DOMAINS: dict[str, Any] = {
@@ -66,6 +67,7 @@ def test_a_bug_is_found_by_its_finding_and_by_no_other() -> None:
         "domain": shown.domain,
         "found": True,
         "finding": finding(shown),
+        "unproven": None,
     }
     assert [name for name, bug in told.items() if bug["found"]] == [shown.name]
     assert all(bug["finding"] is None for name, bug in told.items() if name != shown.name)
@@ -80,6 +82,35 @@ def test_the_tables_show_figures_reasons_and_an_example() -> None:
     assert "0af7651916cd43dd" in told
     assert "not yet" in told  # the one that a comparison cannot find
     assert "1 -> " + "2" * 39 + "…  trace 0af7651916cd43dd" in told
+
+
+def test_a_zero_that_is_not_proven_is_no_zero_and_catches_the_bug_that_no_comparison_finds() -> None:
+    why = "health: both sides read the same store"
+    holds = {**DOMAINS["domains"][0], "name": "release_holds", "gate": "closed", "reasons": [why]}
+    domains = [DOMAINS["domains"][0], {**holds, "provenance": "unproven"}]
+    bugs = report.planted([], domains)
+    told = {bug["bug"]: bug for bug in report.document({"domains": domains}, bugs)["planted"]}
+    assert told["release_hold_reads_mongo"]["unproven"] == why
+    assert {name for name, bug in told.items() if bug["unproven"]} == {"release_hold_reads_mongo"}
+    shown = text(report.final(domains, bugs))
+    assert "1 of 2 domains at zero diffs, 1 unproven; 0 of 14 planted bugs found, 1 caught as unproven" in shown
+    assert "release_hold_reads_mongo in release_holds" in shown
+    assert next(line for line in shown.splitlines() if line.startswith("release_holds")).split()[3] == "unproven"
+
+
+def test_what_a_healed_domain_was_told_stands_in_the_report() -> None:
+    moments = [
+        Moment(10.0, "closed", ("diffs",), ("7 diffs",)),
+        Moment(12.0, "closed", ("comparisons",), ("4 comparisons",)),
+        Moment(25.0, "open", (), ()),
+    ]
+    case = Case("blog", 10.0, ("blog_empty_tags_null",), 0, "2.8.79+fixed.blog", moments)
+    shown = text(report.final(DOMAINS["domains"], [], [case]))
+    assert "after 10.0 s without blog_empty_tags_null; build 2.8.79+fixed.blog" in shown
+    assert "12.0 s closed: comparisons (diffs holds now)" in shown
+    assert "25.0 s open (comparisons holds now)" in shown
+    told = report.document(DOMAINS, [], [case])["healed"]
+    assert [moment["gate"] for moment in told[0]["reasons"]] == ["closed", "closed", "open"]
 
 
 def test_a_domain_without_comparisons_is_not_at_zero() -> None:

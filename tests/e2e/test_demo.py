@@ -17,7 +17,8 @@ from proxy.demo.bugs import BUGS
 from tests.demo.trees import command_line, tree, wait_for, wait_until_gone
 
 ROOT = Path(__file__).parents[2]
-ENOUGH = 200
+ENOUGH = 100
+"""Exchanges of each domain at least that were compared, or not because the domain rested for a look at the counters."""
 pytestmark = pytest.mark.slow
 
 
@@ -74,20 +75,21 @@ def check_identity(told: dict[str, Any]) -> None:
 
 
 def test_every_planted_bug_is_found_and_the_other_domains_are_clean(tmp_path: Path) -> None:
-    done = run(tmp_path, "--duration", "30")
+    done = run(tmp_path, "--duration", "45")
     check_identity(done.told)
     assert done.told.keys() == {"domains", "planted"}
     missed = {bug["bug"] for bug in done.told["planted"] if not bug["found"]}
     assert missed == {bug.name for bug in BUGS if not bug.findable}
     assert len(done.told["planted"]) >= 12
     for bug in done.told["planted"]:
-        assert bug.keys() == {"bug", "domain", "found", "finding"}
+        assert bug.keys() == {"bug", "domain", "found", "finding", "unproven"}
         assert bug["finding"] is None or bug["finding"]["domain"] == bug["domain"]
     buggy = {bug.domain for bug in BUGS if bug.findable}
     for domain in done.told["domains"]:
         if domain["name"] not in buggy:
             assert domain["verdicts"].get("diff", 0) == 0, domain
-            assert domain["comparisons"] >= ENOUGH, domain
+            assert domain["comparisons"] + domain["verdicts"].get("skipped:paused", 0) >= ENOUGH, domain
+            assert domain["comparisons"] > 0, domain
     assert done.traffic["failures"] == 0, done.traffic
 
 

@@ -18,6 +18,7 @@ from aiohttp import web
 from proxy.demo.bugs import parse_bugs
 from proxy.demo.marketplace.app import Options, build
 from proxy.demo.marketplace.flags import FLAG_NAMES, parse_flags
+from proxy.demo.marketplace.healing import CONTROL_VARIABLE
 
 SHUTDOWN_SECONDS = 2.0
 
@@ -52,6 +53,8 @@ def main() -> int:
         bugs=bugs,
         clock=lambda: datetime.now(UTC),
         rng=random.Random(args.seed),
+        # Not an argument: those can be read by everybody on this machine.
+        control=os.environ.get(CONTROL_VARIABLE, ""),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options, args.host, args.port))

@@ -13,8 +13,9 @@ from aiohttp import web
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from proxy.demo.bugs import BUGS
-from proxy.demo.marketplace import live, routes_money, routes_people, routes_talk, routes_trade
+from proxy.demo.marketplace import healing, live, routes_money, routes_people, routes_talk, routes_trade
 from proxy.demo.marketplace.flags import DOMAINS, Mode, modes
+from proxy.demo.marketplace.healing import Healer
 from proxy.demo.marketplace.http import ProblemError, Reply, not_found, respond
 from proxy.demo.marketplace.id_map import IdMap
 from proxy.demo.marketplace.market import Call, Desk, Hub, Market, Route, Ticker
@@ -33,12 +34,16 @@ ROUTES: tuple[Route, ...] = (
     *routes_talk.ROUTES,
 )
 MARKET: web.AppKey[Market] = web.AppKey("market", Market)
+HEALER: web.AppKey[Healer] = web.AppKey("healer", Healer)
 DRAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """`flags` as in the backend's environment; `bugs` by name; `clock` gives aware instants."""
+    """`flags` as in the backend's environment; `bugs` by name; `clock` gives aware instants.
+
+    `control` is the word with which a domain may be healed while the instance runs; empty: nobody may.
+    """
 
     mongo_url: str
     database: str
@@ -48,6 +53,7 @@ class Options:
     bugs: frozenset[str]
     clock: Callable[[], datetime]
     rng: random.Random
+    control: str = ""
 
 
 def build(options: Options) -> web.Application:
@@ -63,6 +69,7 @@ def build(options: Options) -> web.Application:
         "/api/stream/notifications", _open_ended("notifications", live.notification_stream), allow_head=False
     )
     app.router.add_get("/api/health", _health)
+    app.router.add_post(healing.PATH, _heal)
     return app
 
 
@@ -88,7 +95,8 @@ async def _run(app: web.Application, options: Options) -> AsyncIterator[None]:
             )
             for domain, mode in modes(options.flags).items()
         }
-        app[MARKET] = Market(desks, Hub(), options.bugs)
+        market = app[MARKET] = Market(desks, Hub(), options.bugs)
+        app[HEALER] = Healer(market, postgres, mirror, pool, options.control)
         tasks.start(mirror.run(), name="mirror")
         yield
         await mirror.settled(DRAIN_SECONDS)
@@ -146,6 +154,10 @@ async def _problems(
         return respond(request, Reply(failed.payload, 500))
 
 
+async def _heal(request: web.Request) -> web.StreamResponse:
+    return await request.app[HEALER].endpoint(request)
+
+
 async def _health(request: web.Request) -> web.Response:
     market = request.app[MARKET]
     keys = {domain.domain: domain.health for domain in DOMAINS}
@@ -158,4 +170,4 @@ async def _health(request: web.Request) -> web.Response:
         "enabledStores": enabled,
         "enabledStoreCount": len(enabled),
     }
-    return respond(request, Reply({"status": "ok", "version": "2.8.79", "checks": {"postgres": postgres}}))
+    return respond(request, Reply({"status": "ok", "version": market.version, "checks": {"postgres": postgres}}))

@@ -21,6 +21,7 @@ from proxy.demo.marketplace.store import Store, is_id
 
 TOKEN_PREFIX = "Bearer demo-"  # noqa: S105 - the demo's tokens are user ids, there is no secret
 LISTENER_QUEUE = 100
+VERSION = "2.8.79"
 
 
 class Hub:
@@ -108,12 +109,21 @@ class Desk:
         return await self.store.resolve(entity, any_id) or self.store.new_id()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Market:
-    desks: Mapping[str, Desk]
+    """One instance: its desks by domain, the bugs that are in it, and the domains that were `fixed` while it ran."""
+
+    desks: dict[str, Desk]
     hub: Hub
     planted: frozenset[str]
+    fixed: set[str] = field(default_factory=set)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def version(self) -> str:
+        """The build that this instance reports: each fixed domain makes it another one."""
+        names = [name.replace("_", "-") for name in sorted(self.fixed)]
+        return ".".join([f"{VERSION}+fixed", *names]) if names else VERSION
 
 
 @dataclass(frozen=True)

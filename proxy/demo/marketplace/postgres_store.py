@@ -34,9 +34,16 @@ async def connect(connection: Any) -> None:
     )
 
 
+REST_SECONDS = 0.5
+"""A connection that rests so long is closed: it tells Postgres' counters then what it read, and ten seconds later
+otherwise."""
+
+
 async def open_pool(dsn: str, size: int = 6) -> Any:
     """A pool of connections that speak our types."""
-    return await asyncpg.create_pool(dsn, min_size=1, max_size=size, init=connect)
+    return await asyncpg.create_pool(
+        dsn, min_size=1, max_size=size, init=connect, max_inactive_connection_lifetime=REST_SECONDS
+    )
 
 
 class PostgresStore:
