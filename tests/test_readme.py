@@ -33,7 +33,7 @@ def test_every_option_that_is_named_exists() -> None:
         command = COMMAND_OBJECTS[name]
         assert command is not None
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-        assert set(re.findall(r"--\w+", rest)) <= known, name
+        assert set(re.findall(r"--[\w-]+", rest)) <= known, name
 
 
 def test_help_of_every_command_has_examples() -> None:

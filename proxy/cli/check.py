@@ -17,6 +17,7 @@ from comparators.shown import one_line, path_line
 from proxy.cli.common import config_option, config_path, console, json_option, print_json, printable, settings_of, table
 from proxy.cli.inspect import Line, inspect
 from proxy.cli.mask import Mask
+from proxy.cli.meaning import meaning
 from proxy.cli.proofs import Wish, prove
 from proxy.cli.proved import RouteProof
 from proxy.errors import SettingsError
@@ -60,6 +61,9 @@ def check(
 ) -> None:
     """Read the configuration and ask both sides, the id map, the ledger and the rollback plans.
 
+    Then what a zero will rest on: what both backends say of the store they read, the tables whose scans are counted,
+    the tables of gaps, and the entities that can be swept.
+
     Every statement of a direct reader is prepared and held against its shape, then run for one id of the id map (or
     for its defaults), and its answer is compared with the other side's. Nothing is changed: the ledger is opened for
     writing, and let go.
@@ -93,6 +97,7 @@ def check(
 
 async def _all(settings: Settings, today: date, wish: Wish) -> tuple[list[Line], list[RouteProof]]:
     found = await inspect(settings, today)
+    found += await meaning(settings, lambda: datetime.now(UTC))
     lines, proofs = await prove(settings, today, wish)
     return found + lines, proofs
 

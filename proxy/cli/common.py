@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,10 +59,11 @@ async def evidence_of(settings: Settings) -> AsyncIterator[Evidence]:
     """The evidence in the ledger that another process may be writing; raises LedgerError."""
     from proxy.admin.evidence import Evidence
     from proxy.ledger import LedgerReader
+    from proxy.opening import rules_fingerprint
 
     ledger = await LedgerReader.open(settings.ledger.url)
     try:
-        yield Evidence(settings, ledger, now=lambda: datetime.now(UTC))
+        yield Evidence(settings, ledger, now=lambda: datetime.now(UTC), rules=partial(rules_fingerprint, settings))
     finally:
         await ledger.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from proxy.demo.heal import parse_heals
 from proxy.demo.parts import DemoOptions
 from proxy.demo.run import Screen, run_demo
 
@@ -19,6 +20,7 @@ Examples:
   shadowread demo --duration 30 --json       the report as JSON on standard output
   shadowread demo --duration 30 --healthy    no bugs planted: all domains at zero
   shadowread demo --duration 30 --direct     no Postgres twin: SQL is held against the MongoDB backend
+  shadowread demo --duration 60 --heal shop_settings   repairs it after 20 s; its gate opens step by step
   shadowread demo --duration 30 --keep run   keeps run/ledger.db and run/logs
 """
 
@@ -45,6 +47,14 @@ Examples:
     help="Start no Postgres twin: verify by SQL, and read MongoDB where there is no backend (config/direct.yaml).",
 )
 @click.option(
+    "--heal",
+    "heals",
+    multiple=True,
+    metavar="DOMAIN[@S]",
+    help="Repair the planted bugs of a domain S seconds after traffic began (default: a third of the duration), or "
+    "when they were first seen after that.",
+)
+@click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
@@ -58,6 +68,7 @@ def demo(
     as_json: bool,
     healthy: bool,
     direct: bool,
+    heals: tuple[str, ...],
     keep: Path | None,
     verbose: bool,
 ) -> None:
@@ -67,6 +78,9 @@ def demo(
     a temporary folder that is removed at the end.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, stream=sys.stderr)
+    if heals and healthy:
+        raise click.UsageError("--heal repairs planted bugs, and --healthy plants none: leave one of them out")
     screen = Screen(Console(), Console(stderr=True), as_json=as_json, talkative=verbose)
-    options = DemoOptions(duration, seed, healthy, None if keep is None else keep.resolve(), direct)
+    healed = parse_heals(heals, duration, direct=direct)
+    options = DemoOptions(duration, seed, healthy, None if keep is None else keep.resolve(), direct, healed)
     sys.exit(run_demo(options, screen))

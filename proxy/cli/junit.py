@@ -23,9 +23,9 @@ def junit(results: Sequence[GateResult]) -> bytes:
             name = f"gate.{_clean(result.domain)}"
             case = SubElement(suite, "testcase", classname=name, name=condition.name, time="0")
             if condition.ok is None:
-                SubElement(case, "error", message=_clean(condition.text))
+                SubElement(case, "error", message=_clean(condition.reason))
             elif not condition.ok:
-                SubElement(case, "failure", message=_clean(condition.text))
+                SubElement(case, "failure", message=_clean(condition.reason))
             else:
                 SubElement(case, "system-out").text = _clean(condition.text)
         if result.notes:

@@ -30,6 +30,8 @@ class Mask:
         secrets = [settings.admin.token.get_secret_value()]
         if settings.postgres is not None:
             secrets += _of_url(settings.postgres.dsn.get_secret_value())
+        if settings.provenance.canary_dsn is not None:
+            secrets += _of_url(settings.provenance.canary_dsn.get_secret_value())
         if settings.mongo is not None:
             secrets += _of_url(settings.mongo.url.get_secret_value())
         for url in (settings.primary.url, settings.shadow.url):

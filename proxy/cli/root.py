@@ -25,7 +25,22 @@ Examples:
   shadowread gate users --junit gate.xml     may the domain's reads flip (exit 0: yes)
 """
 
-COMMANDS = ("demo", "serve", "check", "status", "findings", "trace", "gate", "compare", "config")
+COMMANDS = (
+    "demo",
+    "serve",
+    "check",
+    "status",
+    "findings",
+    "accept",
+    "trace",
+    "gate",
+    "window",
+    "prove",
+    "sweep",
+    "replay",
+    "compare",
+    "config",
+)
 
 
 class Failure(click.ClickException):

@@ -61,6 +61,8 @@ def _show(out: Console, found: Trace) -> None:
     line(f"{found.domain}, {found.route}: {found.verdict.value} at {found.at.isoformat()}, trace {found.id}")
     if found.detail:
         line(found.detail)
+    if found.known_gap:
+        line("a known gap explains every difference; it is a diff all the same")
     for step in found.settling:
         line(f"settling: {step}")
     out.print(table(("", "primary", "shadow"), _facts(found)))

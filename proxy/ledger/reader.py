@@ -145,9 +145,7 @@ class LedgerReader:
 
     async def minutes(self, domain: str, since: datetime, *, limit: int = 50_000) -> list[MinuteCount]:
         """What ended in each minute, as of the last write; oldest first."""
-        found, _ = await self._look(
-            lambda connection: minutes(connection, domain, since, limit), list[MinuteCount]()
-        )
+        found, _ = await self._look(lambda connection: minutes(connection, domain, since, limit), list[MinuteCount]())
         return found
 
     async def windows(self, domain: str) -> list[Window]:

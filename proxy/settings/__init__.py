@@ -6,7 +6,9 @@ from proxy.settings.blocks import (
     AdminSettings,
     BreakerSettings,
     ColumnSource,
+    ExamineSettings,
     FileSource,
+    FindingsSettings,
     GateOverride,
     GateSettings,
     IdsSettings,
@@ -22,6 +24,12 @@ from proxy.settings.blocks import (
 from proxy.settings.load import load_rules, load_settings
 from proxy.settings.model import DomainSettings, RouteSettings, Settings
 from proxy.settings.plans import reader_plan, reader_plans
+from proxy.settings.provenance import (
+    CanarySettings,
+    DomainProvenanceSettings,
+    ProvenanceSettings,
+    ReportSettings,
+)
 from proxy.settings.readers import MongoReaderSettings, PostgresReaderSettings, ReaderSettings
 from proxy.settings.routes import Claim, RouteMatch, Router
 from proxy.settings.show import json_schema, show
@@ -30,10 +38,14 @@ from proxy.settings.types import HostPort
 __all__ = [
     "AdminSettings",
     "BreakerSettings",
+    "CanarySettings",
     "Claim",
     "ColumnSource",
+    "DomainProvenanceSettings",
     "DomainSettings",
+    "ExamineSettings",
     "FileSource",
+    "FindingsSettings",
     "GateOverride",
     "GateSettings",
     "HostPort",
@@ -46,7 +58,9 @@ __all__ = [
     "PostgresReaderSettings",
     "PostgresSettings",
     "PrimarySettings",
+    "ProvenanceSettings",
     "ReaderSettings",
+    "ReportSettings",
     "RouteMatch",
     "RouteSettings",
     "Router",

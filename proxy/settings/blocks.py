@@ -19,6 +19,7 @@ from proxy.settings.types import (
     Fraction,
     HostPort,
     Identifier,
+    JsonPath,
     LedgerUrl,
     MongoDatabase,
     MongoUrl,
@@ -27,6 +28,7 @@ from proxy.settings.types import (
     Switch,
     Table,
 )
+from proxy.window import Check
 
 STRICT = ConfigDict(
     frozen=True,
@@ -223,26 +225,86 @@ class LimitsSettings(Block):
     """Differences recorded for one exchange; the number of all is kept."""
 
 
-class GateSettings(Block):
-    """What a domain must show before its gate opens; all of it must hold."""
+class FindingsSettings(Block):
+    """The life of findings: when one that is no longer seen counts as gone."""
 
-    min_comparisons: Annotated[Count, Field(ge=1, le=10**12)] = 10_000
+    gone_after: Annotated[Count, Field(ge=1, le=10**12)] = 1_000
+    """Comparisons of its route without it after which a finding is gone; seen again after that, it has returned."""
+
+
+class ExamineSettings(Block):
+    """Examination of matched pairs: which fields they carry, and whether damage to them would be seen."""
+
+    share: Fraction = 0.05
+    """Share of one processor core that examinations may take; 0 switches them off."""
+    damages: Annotated[Count, Field(ge=1, le=1_000)] = 40
+    """How many damages of one pair are tried at most."""
+
+
+DAY = 86_400.0
+Comparisons = Annotated[Count, Field(ge=1, le=10**12)]
+Several = Annotated[Count, Field(ge=0, le=10**12)]
+Stretch = Annotated[Duration, Field(ge=0, le=366 * DAY)]
+Proofs = Annotated[list[Check], Field(max_length=3)]
+BlindPaths = Annotated[list[JsonPath], Field(max_length=1_000)]
+
+
+class GateSettings(Block):
+    """What a domain must show before its gate opens; all of it must hold, in the domain's current window."""
+
+    min_comparisons: Comparisons = 10_000
     """Comparisons at least."""
-    max_diffs: Annotated[Count, Field(ge=0, le=10**12)] = 0
+    min_route_comparisons: Comparisons = 30
+    """Comparisons of each route at least."""
+    min_entities: Several = 100
+    """Distinct entities of each kind at least that the domain's routes name, or all that the id map knows of it."""
+    min_soak: Stretch = DAY
+    """How long the domain must have been watched without a hole longer than `max_hole`; shorter holes do not count."""
+    max_hole: Stretch = 600.0
+    """The longest time without watching after which the watched time does not start anew."""
+    shelf_life: Annotated[Duration, Field(gt=0, le=366 * DAY)] = DAY
+    """How old the last comparison, and the proof of what was read, may be."""
+    max_diffs: Several = 0
     """Differences at most."""
     max_upper_bound: Fraction = 0.0005
     """Highest 95 % upper bound of the diff rate (Clopper-Pearson)."""
+    max_route_upper_bound: Fraction = 0.1
+    """The same for the route whose bound is the highest."""
+    max_unstable_rate: Fraction = 0.05
+    """Highest share of comparisons in which the primary disagreed with itself."""
     max_failure_rate: Fraction = 0.001
     """Highest share of exchanges whose shadow read failed or was lost."""
     max_skip_rate: Fraction = 0.05
-    """Highest share of exchanges that were skipped."""
+    """Highest share of exchanges that were skipped; not those that sampling left out or a pause."""
+    provenance: Proofs = ["health", "scans"]
+    """The checks that must prove that the shadow reads its own store; with none of them the gate says so."""
+    min_sensitivity: Fraction = 0.9
+    """Lowest share of planted damage that the rules let through as a difference."""
+    min_damages: Several = 100
+    """Planted damages at least."""
+    accept_blind: BlindPaths = []
+    """JSON paths at which planted damage may go unseen."""
+    max_latency_ratio: Factor = 2.0
+    """Slowest that the shadow may be: the 95th percentile of its reads over that of the primary's."""
 
 
 class GateOverride(Block):
     """The limits of one domain; what is not given is as for all."""
 
-    min_comparisons: Annotated[Count, Field(ge=1, le=10**12)] | None = None
-    max_diffs: Annotated[Count, Field(ge=0, le=10**12)] | None = None
+    min_comparisons: Comparisons | None = None
+    min_route_comparisons: Comparisons | None = None
+    min_entities: Several | None = None
+    min_soak: Stretch | None = None
+    max_hole: Stretch | None = None
+    shelf_life: Annotated[Duration, Field(gt=0, le=366 * DAY)] | None = None
+    max_diffs: Several | None = None
     max_upper_bound: Fraction | None = None
+    max_route_upper_bound: Fraction | None = None
+    max_unstable_rate: Fraction | None = None
     max_failure_rate: Fraction | None = None
     max_skip_rate: Fraction | None = None
+    provenance: Proofs | None = None
+    min_sensitivity: Fraction | None = None
+    min_damages: Several | None = None
+    accept_blind: BlindPaths | None = None
+    max_latency_ratio: Factor | None = None

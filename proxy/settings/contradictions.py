@@ -15,7 +15,7 @@ from proxy.settings.types import HostPort
 
 def contradictions(settings: Settings, document: Document) -> list[Found]:
     """All of them, at the lines of the file."""
-    problems = (*_addresses(settings), *_ids(settings), *_primary(settings), *_readers(settings))
+    problems = (*_addresses(settings), *_ids(settings), *_sweeps(settings), *_primary(settings), *_readers(settings))
     return [Found(document.line(each.key), each.key, each.text) for each in problems]
 
 
@@ -38,8 +38,19 @@ def _ids(settings: Settings) -> Iterator[Placed]:
         for number, source in enumerate(settings.ids.sources):
             if not isinstance(source, FileSource):
                 yield Placed(("ids", "sources", number, "table"), "a table needs a database; set postgres.dsn")
+        for number in range(len(settings.gaps)):
+            yield Placed(("gaps", number, "table"), "a table needs a database; set postgres.dsn")
     if settings.shadow.translate_ids and not settings.ids.sources:
         yield Placed(("shadow", "translate_ids"), "needs the id map; set ids.sources")
+
+
+def _sweeps(settings: Settings) -> Iterator[Placed]:
+    if settings.ids.sources:
+        return
+    for key, route in _routes(settings):
+        for name in route.sweep.entities:
+            text = "names an entity of the id map, and there is none; set ids.sources"
+            yield Placed((*key, "sweep", "entities", name), text)
 
 
 def _primary(settings: Settings) -> Iterator[Placed]:

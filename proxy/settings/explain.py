@@ -20,7 +20,6 @@ from proxy.settings.scalars import EnvText
 from proxy.settings.types import RULES_PROBLEM
 
 LATER = "not supported in this version"
-_LATER_KEYS = frozenset({"provenance"})
 _LATER_STAGES = re.compile(r"live|done|ramp(\b.*)?", re.DOTALL)
 _SECRET = re.compile(r"token|dsn|password|secret", re.IGNORECASE)
 _USERINFO = re.compile(r"(://)\S*@")
@@ -106,8 +105,6 @@ def _text(item: ErrorDetails, kind: str, key: Key) -> str:
 def unknown_key(key: Key) -> str:
     """What to say of a key that no block has: not yet supported, or which one may have been meant."""
     name, parents = str(key[-1]), key[:-1]
-    if name in _LATER_KEYS:
-        return LATER
     valid = sorted(valid_keys(parents))
     hint = _did_you_mean(name, valid)
     return f"unknown key{hint}" if hint else f"unknown key; valid here: {', '.join(valid)}"

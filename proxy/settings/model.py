@@ -17,7 +17,9 @@ from proxy.settings.blocks import (
     Block,
     BreakerSettings,
     ColumnSource,
+    ExamineSettings,
     FileSource,
+    FindingsSettings,
     GateOverride,
     GateSettings,
     IdSource,
@@ -33,8 +35,10 @@ from proxy.settings.blocks import (
 )
 from proxy.settings.patterns import READS, Part, parse_route
 from proxy.settings.placed import Placed, refuse
+from proxy.settings.provenance import DomainProvenanceSettings, ProvenanceSettings
 from proxy.settings.readers import MongoReaderSettings, PostgresReaderSettings, ReaderSettings
 from proxy.settings.routes import Claim, Router
+from proxy.settings.sweeps import GapSource, SweepSettings
 from proxy.settings.types import (
     Address,
     DomainName,
@@ -56,7 +60,10 @@ __all__ = [
     "BreakerSettings",
     "ColumnSource",
     "DomainSettings",
+    "ExamineSettings",
     "FileSource",
+    "FindingsSettings",
+    "GapSource",
     "GateOverride",
     "GateSettings",
     "HostPort",
@@ -73,6 +80,7 @@ __all__ = [
     "Settings",
     "SettleSettings",
     "ShadowSettings",
+    "SweepSettings",
 ]
 
 MAX_ROUTES = 2_000
@@ -95,6 +103,7 @@ class RouteSettings(Block):
     """Who answers the client; the backend at `primary.url` where not given."""
     shadow: ReaderSettings | None = None
     """Who is verified; the backend at `shadow.url` where not given."""
+    sweep: SweepSettings = SweepSettings()
 
     @field_validator("route")
     @classmethod
@@ -123,6 +132,7 @@ class RouteSettings(Block):
 
     def _problems(self) -> Iterator[Placed]:
         pattern = parse_route(self.route)
+        yield from self.sweep.problems(pattern)
         names = {"**" if each.part is Part.REST else each.text for each in pattern.segments if each.part}
         for side in Side:
             reader = self.reader(side)
@@ -154,6 +164,8 @@ class DomainSettings(Block):
     """The backend's flags that flip the domain's reads, with the values that do so; shown when its gate opens."""
     tables: list[Table] = Field(default_factory=list)
     """The Postgres tables that hold the domain."""
+    provenance: DomainProvenanceSettings = DomainProvenanceSettings()
+    """What proves that the two sides read different stores."""
     blockers: list[Line] = Field(default_factory=list)
     """Reasons why the domain must not flip whatever the figures say; each keeps the gate closed."""
     rollback_plan: FilePath | None = None
@@ -186,11 +198,16 @@ class Settings(Block):
     """Share of exchanges that is shadowed, 0 to 1; the rest counts as `skipped:not_sampled`."""
     settle: SettleSettings = SettleSettings()
     limits: LimitsSettings = LimitsSettings()
+    findings: FindingsSettings = FindingsSettings()
     redact: Annotated[list[JsonPath], Field(max_length=1_000)] = Field(default_factory=list)
     """JSON paths whose values are hidden in everything that is stored or shown."""
+    gaps: Annotated[list[GapSource], Field(max_length=100)] = Field(default_factory=list)
+    """Tables that tell of writes which reached one store only; a diff that they explain is marked, and still a diff."""
     compare: RuleBlock = Field(default_factory=dict)
     """Rules of the comparison for every domain."""
     gate: GateSettings = GateSettings()
+    provenance: ProvenanceSettings = ProvenanceSettings()
+    examine: ExamineSettings = ExamineSettings()
     drain: Annotated[Duration, Field(ge=0, le=3600)] = 10.0
     """How long exchanges under way may take to end when the proxy stops."""
     domains: dict[DomainName, DomainSettings] = Field(default_factory=dict)

@@ -28,6 +28,8 @@ def show(settings: Settings) -> dict[str, Any]:
         shown["postgres"]["dsn"] = mask_dsn(settings.postgres.dsn.get_secret_value())
     if settings.mongo:
         shown["mongo"]["url"] = mask_dsn(settings.mongo.url.get_secret_value())
+    if settings.provenance.canary_dsn:
+        shown["provenance"]["canary_dsn"] = mask_dsn(settings.provenance.canary_dsn.get_secret_value())
     return shown
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy.cli import cli
-from tests.admin.recorded import configure, recorded, settings_in
+from proxy.settings import load_settings
+from tests.admin.recorded import configure, recorded
 
 Run: TypeAlias = Callable[..., Result]
 COMMAND = (sys.executable, "-m", "proxy.cli")
@@ -28,14 +30,20 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """The configuration of a ledger that a proxy has written."""
+    """The configuration of a ledger that a proxy has just written."""
+    path = configure(tmp_path)
+    write(path)
+    return path
 
-    async def write() -> None:
-        async with recorded(settings_in(tmp_path)):
+
+def write(config: Path) -> None:
+    """Let a proxy write its ledger under this configuration."""
+
+    async def seen() -> None:
+        async with recorded(load_settings(config, {}), datetime.now(UTC)):
             pass
 
-    asyncio.run(write())
-    return configure(tmp_path)
+    asyncio.run(seen())
 
 
 @pytest.fixture

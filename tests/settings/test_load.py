@@ -34,7 +34,7 @@ def problems(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) ->
     ("text", "says"),
     [
         ("listne: x\n", 'c.yaml:2: listne: unknown key; did you mean "listen"?'),
-        ("qqq: x\n", "c.yaml:2: qqq: unknown key; valid here: admin, compare, domains, drain, gate, ids, "),
+        ("qqq: x\n", "c.yaml:2: qqq: unknown key; valid here: admin, compare, domains, drain, "),
         ("shadow:\n  tiemout: 5s\n", 'c.yaml:3: shadow.tiemout: unknown key; did you mean "timeout"?'),
         ("shadow:\n  breaker: {failure: 3}\n", 'c.yaml:3: shadow.breaker.failure: unknown key; did you mean "failures"?'),
         ("mongo: {url: x}\n", "c.yaml:2: mongo.url: must be a connection string such as mongodb://127.0.0.1:27017, not the value"),
@@ -46,7 +46,10 @@ def problems(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) ->
         ("postgres: {dsn: 'postgresql://h/d', lock_timeout: 5}\n", 'postgres.lock_timeout: needs a unit: a duration such as 500ms, 5s or 2h'),
         ("postgres: {dsn: 'postgresql://h/d', connections: 0}\n", "c.yaml:2: postgres.connections: must be at least 1, not 0"),
         ("shadow: {translate_ids: true}\n", "c.yaml:2: shadow.translate_ids: needs the id map; set ids.sources"),
-        ("domains: {a: {provenance: {}}}\n", "c.yaml:2: domains.a.provenance: not supported in this version"),
+        (
+            "domains: {a: {provenance: {primary: {path: $..mode, expect: pg}}}}\n",
+            "c.yaml:2: domains.a.provenance.primary.path: must name one place; *, [*] and .. may stand for several",
+        ),
         ("domains: {a: {stage: live}}\n", 'c.yaml:2: domains.a.stage: "live" is not supported in this version'),
         ('domains: {a: {stage: "ramp: 5%"}}\n', '"ramp: 5%" is not supported in this version; stages are off and shadow'),
         ("domains: {a: {stage: shadwo}}\n", 'must be one of off, shadow, not "shadwo"; did you mean "shadow"?'),

@@ -136,7 +136,7 @@ def test_the_reference_has_what_it_documents_as_defaults() -> None:
     """The values themselves are the defaults too, so that copying the file changes nothing."""
     reference = load_settings(REFERENCE, {})
     plain = Settings.model_validate({"primary": {"url": "http://127.0.0.1:5001"}})
-    for name in ("listen", "admin", "primary", "ledger", "sampling", "settle", "limits", "gate", "drain"):
+    for name in ("listen", "admin", "primary", "ledger", "sampling", "settle", "limits", "gate", "provenance", "drain"):
         assert getattr(reference, name) == getattr(plain, name), name
     assert reference.shadow.model_copy(update={"url": None}) == plain.shadow
     assert reference.ids.cache == plain.ids.cache
@@ -155,9 +155,9 @@ def test_the_other_shapes_of_an_id_source_are_shown() -> None:
 
 def test_keys_of_later_versions_are_not_keys_now() -> None:
     assert LATER == "not supported in this version"
-    assert "provenance" not in valid_keys(("domains", "users"))
+    assert valid_keys(("domains", "users", "provenance")) == {"primary", "shadow", "scans", "canary"}
     route: Key = ("domains", "users", "routes", 0)
-    assert valid_keys(route) == {"route", "safe", "compare", "sampling", "primary", "shadow"}
+    assert valid_keys(route) == {"route", "safe", "compare", "sampling", "primary", "shadow", "sweep"}
     assert valid_keys((*route, "shadow")) == {"http", "postgres", "mongo"}
     parameter = {"from", "type", "default", "min", "max", "choices", "list", "entity"}
     assert valid_keys((*route, "shadow", "postgres", "statements", "x", "params", 0)) == parameter
