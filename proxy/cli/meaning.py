@@ -81,7 +81,7 @@ async def _gaps(settings: Settings) -> list[Line]:
         return [Line("known gaps", "gaps", False, str(error), "correct its table and columns")]
     finally:
         await tables.close()
-    return [Line("known gaps", "gaps", True, f"{len(settings.gaps)} tables can be asked")]
+    return [Line("known gaps", "gaps", True, f"{', '.join(source.table for source in settings.gaps)} can be asked")]
 
 
 async def _sweeps(settings: Settings, now: Callable[[], datetime]) -> list[Line]:
