@@ -1,6 +1,6 @@
 # Everything runs in .venv, made and filled on first use. Needs Python 3.11 or later with venv, and make; nothing else.
 #
-#   make demo       half a minute of the demo, its ledger kept in build/demo (DEMO="--healthy" or any other options)
+#   make demo       three quarters of a minute of the demo, its ledger kept in build/demo (DEMO="--healthy" or any other options)
 #   make test       all checks: lint and every test
 #   make lint       style, types, import directions
 #   make test-fast  the same without the slow tests
@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := comparators proxy tests
-DEMO ?= --duration 30 --keep build/demo
+DEMO ?= --duration 45 --keep build/demo
 PIP_OPTIONS := --disable-pip-version-check --quiet
 
 .PHONY: install demo test test-fast bench lint style types imports lock clean

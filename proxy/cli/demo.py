@@ -1,4 +1,4 @@
-"""`shadowread demo`: the whole thing on this machine, in half a minute."""
+"""`shadowread demo`: the whole thing on this machine, in a minute."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from proxy.demo.run import Screen, run_demo
 EPILOG = """\b
 Examples:
   shadowread demo                            until Ctrl-C, with a live table
-  shadowread demo --duration 30              half a minute, then the report
-  shadowread demo --duration 30 --json       the report as JSON on standard output
-  shadowread demo --duration 30 --healthy    no bugs planted: all domains at zero
-  shadowread demo --duration 30 --direct     no Postgres twin: SQL is held against the MongoDB backend
+  shadowread demo --duration 45              three quarters of a minute, then the report
+  shadowread demo --duration 45 --json       the report as JSON on standard output
+  shadowread demo --duration 45 --healthy    no bugs planted: all domains at zero
+  shadowread demo --duration 45 --direct     no Postgres twin: SQL is held against the MongoDB backend
   shadowread demo --duration 60 --heal shop_settings   repairs it after 20 s; its gate opens step by step
-  shadowread demo --duration 30 --keep run   keeps run/ledger.db and run/logs
+  shadowread demo --duration 45 --keep run   keeps run/ledger.db and run/logs
 """
 
 

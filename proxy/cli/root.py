@@ -18,7 +18,7 @@ from proxy.ownership import check_ownership
 
 EPILOG = """\b
 Examples:
-  shadowread demo --duration 30              see it work, nothing to set up
+  shadowread demo --duration 45              see it work, nothing to set up
   shadowread check -c shadowread.yaml        is the configuration right, is everything reachable
   shadowread serve -c shadowread.yaml        stand in front of the primary
   shadowread status                          what was verified so far

@@ -37,7 +37,7 @@ from proxy.demo.servers import (
 DATABASE = "marketplace"
 FOREVER_SECONDS = 10 * 365 * 86400
 SEED_SECONDS = 120.0
-SETTLE_DELAY_MS = 500
+SETTLE_DELAY_MS = 300
 # A run of half a minute cannot bring the evidence that a production gate asks for by default, and on one machine for
 # everything a shadow is as slow as the clients make it.
 GATE_LIMITS = {

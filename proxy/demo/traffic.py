@@ -332,7 +332,7 @@ def main() -> int:
     parser.add_argument("--target", required=True, help="base URL, say http://127.0.0.1:8080")
     parser.add_argument("--duration", type=float, default=30.0, help="seconds")
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=200.0, help="requests a second, by all clients together")
+    parser.add_argument("--rate", type=float, default=240.0, help="requests a second, by all clients together")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.clients < 1 or args.rate <= 0 or args.duration <= 0:

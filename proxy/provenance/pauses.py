@@ -41,6 +41,9 @@ class Pauses:
             for domain in held:
                 self.resume(domain)
 
+    def busy(self, domain: str) -> int:
+        return self._reads.busy(domain)
+
     def recent(self, domain: str) -> Sequence[ReadRequest]:
         return self._reads.recent(domain)
 

@@ -7,14 +7,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from proxy.errors import LedgerError
 from proxy.ledger import Ledger, standing
+from proxy.model import ReadRequest
 from proxy.provenance import health, scans
 from proxy.provenance.counters import Counters
 from proxy.provenance.documents import Documents, Fetch, fetcher
+from proxy.provenance.looks import Look, Looks
 from proxy.provenance.pauses import Pauses, bare, looked_up
 from proxy.provenance.reads import Reads
 from proxy.provenance.repair import RepairError, repair_all
@@ -26,13 +28,11 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 """How often it is looked at which domains are due."""
-UNDER_WAY = 6
-"""Domains whose counters are watched at once; their reads come on top of the live ones."""
 AGAIN_SECONDS = 30.0
 """After what did not prove the counters are looked at again this soon, then each time four times later, up to
 `provenance.rescan`."""
 GATHER_SECONDS = 5.0
-"""How long domains whose looks pause all others wait for each other."""
+"""How long domains that could be looked at wait for those of which nothing was read yet."""
 KEEP_SECONDS = 60.0
 """A standing that says the same is written again this often at most."""
 
@@ -47,6 +47,9 @@ class _Done:
     window: str
     ended: float
     missed: int
+
+    def at(self, moment: float) -> _Done:
+        return replace(self, ended=moment)
 
 
 class Prover:
@@ -80,11 +83,9 @@ class Prover:
         self._sleep = sleep
         self._stack = AsyncExitStack()
         self._domains = [name for name, domain in settings.domains.items() if domain.stage != "off"]
-        self._tasks = TaskGroup(len(self._domains) + 3)
-        self._room = asyncio.Semaphore(UNDER_WAY)
-        self._tables = {table: asyncio.Lock() for domain in settings.domains.values() for table in domain.tables}
+        self._tasks = TaskGroup(3)
+        self._tables = {name: frozenset(settings.domains[name].tables) for name in self._domains}
         self._scanned: dict[str, _Done] = {}
-        self._scanning: set[str] = set()
         self._gathering: float | None = None
         self._kept: dict[tuple[str, Check], tuple[str, Proof, str, float]] = {}
 
@@ -136,33 +137,58 @@ class Prover:
 
     async def _rounds(self) -> None:
         while True:
-            due = [name for name in self._domains if name not in self._scanning and self._due(name)]
-            held = self._to_gather(due)
-            for name in due:
-                if name not in held:
-                    self._scanning.add(name)
-                    self._tasks.start(self._scan(name), name=f"scans of {name}")
+            try:
+                await self._round()
+            except Exception:
+                log.exception("the scan counters could not be looked at")
             await self._sleep(TICK_SECONDS)
 
-    def _to_gather(self, due: Sequence[str]) -> frozenset[str]:
-        """Those that wait for others like them: all domains pause while they are looked at, and once is enough."""
-        alike = [name for name in due if self._among_ids(name) and self._cannot(name) is None]
-        ready = frozenset(name for name in alike if self._reads is not None and self._reads.recent(name))
-        if not ready or len(ready) == len(alike):
+    async def _round(self) -> None:
+        """One round of looks at all domains that are due. Some wait for the others: what pauses once suffices."""
+        looks: list[Look] = []
+        async with AsyncExitStack() as stack:
+            waiting = False
+            for name in self._domains:
+                window = self._ledger.window(name)
+                if window is None or not self._due(name, window):
+                    continue
+                if (why := self._cannot(name, window)) is not None:
+                    await self._looked(name, window, "unknown", why)
+                elif self._reads is None or not (requests := self._reads.recent(name)):
+                    await self._not_yet(name, window.id)
+                    waiting = True
+                else:
+                    looks.append(self._look_at(name, requests, stack))
+            if not looks or self._to_gather(waiting=waiting) or self._reads is None:
+                return
+            windows = {look.domain: self._ledger.window(look.domain) for look in looks}
+
+            async def told(domain: str, proof: Proof, text: str) -> None:
+                await self._looked(domain, windows[domain], proof, text)
+
+            await Looks(looks, self._tables, self._reads, self._pace(), told).run()
+            # All of a round are due again together.
+            for look in looks:
+                self._scanned[look.domain] = self._scanned[look.domain].at(self._monotonic())
+
+    def _look_at(self, name: str, requests: Sequence[ReadRequest], stack: AsyncExitStack) -> Look:
+        made, postgres = self._settings.domains[name], self._settings.postgres
+        assert postgres is not None  # noqa: S101 - `_cannot` has said so otherwise
+        counters = Counters(postgres.dsn.get_secret_value(), made.tables)
+        stack.push_async_callback(counters.close)
+        alone = not self._looked_up.isdisjoint(bare(table) for table in made.tables)
+        return Look(name, made.tables, requests, counters, alone)
+
+    def _to_gather(self, *, waiting: bool) -> bool:
+        """Whether those that are ready wait a little for those that no request was seen of so far."""
+        if not waiting:
             self._gathering = None
-            return frozenset()
+            return False
         if self._gathering is None:
             self._gathering = self._monotonic()
-        return ready if self._monotonic() - self._gathering < GATHER_SECONDS else frozenset()
+        return self._monotonic() - self._gathering < GATHER_SECONDS
 
-    def _among_ids(self, name: str) -> bool:
-        """Whether this proxy looks ids up in a table of the domain."""
-        return not self._looked_up.isdisjoint(bare(table) for table in self._settings.domains[name].tables)
-
-    def _due(self, domain: str) -> bool:
-        window = self._ledger.window(domain)
-        if window is None:
-            return False
+    def _due(self, domain: str, window: Window) -> bool:
         last = self._scanned.get(domain)
         if last is None or last.window != window.id:
             return True
@@ -171,43 +197,14 @@ class Prover:
             wait = min(wait, AGAIN_SECONDS * 4.0 ** min(last.missed - 1, 10))
         return self._monotonic() - last.ended >= wait
 
-    async def _scan(self, name: str) -> None:
-        """One look at the counters of a domain, in whichever window it begins."""
-        try:
-            if (why := self._cannot(name)) is not None:
-                await self._scanned_now(name, self._ledger.window(name), "unknown", why)
-            elif self._reads is not None and self._reads.recent(name):
-                await self._watch(name, self._reads)
-            elif (window := self._ledger.window(name)) is not None:
-                await self._not_yet(name, window.id)
-        finally:
-            self._scanning.discard(name)
-
-    def _cannot(self, name: str) -> str | None:
+    def _cannot(self, name: str, window: Window) -> str | None:
         if self._reads is None:
             return "nothing is verified: no route has a shadow"
+        if self._kept.get((name, "health"), ("", ""))[:2] == (window.id, "failed"):
+            return "not looked at while what the sides say of themselves (health) has failed"
         return scans.cannot(self._settings, self._settings.domains[name])
 
-    async def _watch(self, name: str, reads: Pauses) -> None:
-        made, postgres = self._settings.domains[name], self._settings.postgres
-        if postgres is None:
-            return
-        async with AsyncExitStack() as stack:
-            # In one order for all, so that no two domains wait for each other.
-            for table in sorted(set(made.tables)):
-                await stack.enter_async_context(self._tables[table])
-            if self._among_ids(name):
-                # Any comparison may look ids up there, by hundreds of scans that are none of the shadow's.
-                stack.enter_context(reads.of(self._domains))
-            else:
-                await stack.enter_async_context(self._room)
-            counters = Counters(postgres.dsn.get_secret_value(), made.tables)
-            stack.push_async_callback(counters.close)
-            window = self._ledger.window(name)
-            proof, text = await scans.scan(name, made.tables, reads.recent(name), reads, counters, self._pace())
-        await self._scanned_now(name, window, proof, text)
-
-    async def _scanned_now(self, name: str, window: Window | None, proof: Proof, text: str) -> None:
+    async def _looked(self, name: str, window: Window | None, proof: Proof, text: str) -> None:
         """Keep what was found, unless another window has begun meanwhile."""
         if window is None:
             return

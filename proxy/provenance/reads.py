@@ -16,6 +16,9 @@ class Reads(Protocol):
 
     def resume(self, domain: str) -> None: ...
 
+    def busy(self, domain: str) -> int:
+        """How many exchanges of `domain` have no verdict yet: those that settle read the shadow also while paused."""
+
     def recent(self, domain: str) -> Sequence[ReadRequest]:
         """The last few GETs of `domain` that were compared, newest last, as a client sends them."""
 

@@ -28,14 +28,16 @@ LEAST_SECONDS = 1.25
 LONGER = 2
 """A background is watched this many times longer than a silence, from a fresh start: what was read just before the
 silence is told of in its first seconds."""
+FEW = 10
+"""A silence in which one scan came for so many reads is quiet enough: they will stand out."""
 ROUNDS = 2
 """Each has to show its reads: others may scan much just once."""
 MOST_TIMES = 10
 """Where the background is loud up to this many times the reads are made, so that they stand out."""
 AT_ONCE = 4
-REQUESTS = 8
+REQUESTS = 12
 """Different requests that are repeated."""
-SIGMAS = 3.0
+SIGMAS = 5.0
 """How far beyond the spread of the background the rise has to be."""
 
 
@@ -159,6 +161,17 @@ class UnreadableError(ShadowreadError):
     """The shadow answers none of the requests that were to be repeated."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A domain whose reads can be watched: requests that its shadow answers, and what is counted without any."""
+
+    domain: str
+    tables: Sequence[str]
+    requests: Sequence[ReadRequest]
+    counters: Counting
+    background: Background
+
+
 async def scan(
     domain: str, tables: Sequence[str], requests: Sequence[ReadRequest], reads: Reads, counters: Counting, pace: Pace
 ) -> tuple[Proof, str]:
@@ -168,26 +181,34 @@ async def scan(
     """
     reads.pause(domain)
     try:
-        return judge(await _watch(domain, requests, reads, counters, pace), tables)
+        return await watch(await ready(domain, tables, requests, reads, counters, pace), reads, pace)
     except ShadowreadError as error:
         return "unknown", str(error)
     finally:
         reads.resume(domain)
 
 
-async def _watch(
-    domain: str, requests: Sequence[ReadRequest], reads: Reads, counters: Counting, pace: Pace
-) -> list[Figures]:
+async def ready(
+    domain: str, tables: Sequence[str], requests: Sequence[ReadRequest], reads: Reads, counters: Counting, pace: Pace
+) -> Ready:
+    """Find requests that can be repeated, and watch the counters of a domain whose live reads are paused.
+
+    Raises UnreadableError and CountersError.
+    """
     # Read once beforehand: what cannot be read proves nothing, and ids that are translated are known afterwards, so
     # that the reads that are watched make no scans by looking them up.
     usable = await _readable(domain, requests[-REQUESTS:], reads)
-    background = await _quiet(counters, pace)
-    loud = 2 * SIGMAS * background.spread(2 * pace.control)
+    return Ready(domain, tables, usable, counters, await _quiet(counters, pace))
+
+
+async def watch(made: Ready, reads: Reads, pace: Pace) -> tuple[Proof, str]:
+    """Repeat the requests while the domain is paused, and say what that proves. Raises CountersError."""
+    loud = 2 * SIGMAS * made.background.spread(2 * pace.control)
     count = max(pace.reads // ROUNDS, min(ceil(loud), MOST_TIMES * pace.reads // ROUNDS))
     rounds: list[Figures] = []
     while len(rounds) < ROUNDS and all(one.seen for one in rounds):
-        rounds.append(await _round(domain, usable, reads, counters, pace, background, count))
-    return rounds
+        rounds.append(await _round(made.domain, made.requests, reads, made.counters, pace, made.background, count))
+    return judge(rounds, made.tables)
 
 
 async def _round(
@@ -238,10 +259,11 @@ def _told(answers: Sequence[Observation]) -> str:
 
 
 async def _quiet(counters: Counting, pace: Pace) -> Background:
-    """Scans without shadow reads: none in the first `pace.control` seconds, or those of a longer time after that."""
+    """Scans without shadow reads: few in the first `pace.control` seconds, or those of a longer time after that."""
     silence = max(pace.control, LEAST_SECONDS)
+    await pace.sleep(AGAIN_SECONDS)  # until most of what was read before has been told of
     first = await _listen(counters, pace, silence)
-    return await _listen(counters, pace, LONGER * silence) if first.scans else first
+    return first if first.scans <= pace.reads / FEW else await _listen(counters, pace, LONGER * silence)
 
 
 async def _listen(counters: Counting, pace: Pace, seconds: float) -> Background:

@@ -6,6 +6,7 @@ Wiring and waiting only; every decision is made by a pure function of `plan`, `j
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -84,6 +85,7 @@ class Verifier:
         self._buffered = Buffered(bounds.buffered)
         self._confirmed: set[tuple[str, str, str]] = set()
         self._paused: set[str] = set()
+        self._busy: Counter[str] = Counter()
         self._recent = Recent()
         self.examiner: Offers | None = None
         """Who is offered the pairs that matched."""
@@ -134,6 +136,10 @@ class Verifier:
     def resume(self, domain: str) -> None:
         self._paused.discard(domain)
 
+    def busy(self, domain: str) -> int:
+        """How many exchanges of `domain` have no verdict yet; those that settle go on reading while it is paused."""
+        return self._busy[domain]
+
     def recent(self, domain: str) -> Sequence[ReadRequest]:
         """The last few different GETs that were compared, newest last, with their credentials: kept in memory only."""
         return self._recent.of(domain)
@@ -176,6 +182,7 @@ class Verifier:
         end = End(Verdict.LOST, detail="the proxy stopped first")
         trace: Trace | None = None
         subject = NOBODY
+        self._busy[case.domain] += 1
         try:
             end = await self._verdict(case)
             if end.verdict is Verdict.MATCH and was_there(end.primary):
@@ -188,9 +195,11 @@ class Verifier:
             if end.verdict is Verdict.LOST:
                 end = End(Verdict.LOST, detail=f"verification failed: {type(error).__name__}")
         finally:
-            if end.verdict in COMPARISONS and case.exchange.method == "GET":
-                self._recent.add(case.domain, _request_of(case))
+            # What was refused or missing touches no table, so that asking for it again would tell nothing.
+            if end.verdict in COMPARISONS and case.exchange.method == "GET" and was_there(end.primary):
+                self._recent.add(case.domain, case.route, _request_of(case))
             case.exchange.release()
+            self._busy[case.domain] -= 1
             self._recorder.record(case.ticket, case.domain, case.route, end, trace, subject)
         found = end.pair.comparison if end.pair else Comparison()
         return Asked(

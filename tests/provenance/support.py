@@ -47,6 +47,7 @@ class Shadow:
         self.read: list[ReadRequest] = []
         self.paused: set[str] = set()
         self.pauses = 0
+        self.settling: dict[str, int] = {}
 
     def pause(self, domain: str) -> None:
         self.paused.add(domain)
@@ -54,6 +55,9 @@ class Shadow:
 
     def resume(self, domain: str) -> None:
         self.paused.discard(domain)
+
+    def busy(self, domain: str) -> int:
+        return self.settling.get(domain, 0)
 
     def recent(self, domain: str) -> Sequence[ReadRequest]:
         del domain

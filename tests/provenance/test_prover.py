@@ -230,35 +230,6 @@ async def fetching_nothing(_request: ReadRequest) -> Observation:
     return answered(404)
 
 
-async def test_domains_with_a_table_in_common_are_looked_at_one_after_another(tmp_path: Path, pg_database: str) -> None:
-    connection = await asyncpg.connect(pg_database)
-    await connection.execute("CREATE TABLE shared (id int); CREATE TABLE own (id int)")
-    await connection.close()
-    at_once: set[frozenset[str]] = set()
-
-    class Watched(Shadow):
-        def pause(self, domain: str) -> None:
-            super().pause(domain)
-            at_once.add(frozenset(self.paused))
-
-    reads = Watched(fetching_all, [get("/api/users/1")])
-    names = {name: domain(name, tables=["shared"]) for name in ("one", "two")} | {
-        "three": domain("three", tables=["own"])
-    }
-    made = settings("http://127.0.0.1:1", "http://127.0.0.1:2", pg_database, **names)
-    async with opened(tmp_path / "a.db") as ledger:
-        for name in names:
-            ledger.enter(name, {"rules": "r"}, START)
-        prover = Prover(made, ledger, reads, now, fetch=fetching("pg"))
-        await prover.start()
-        async with asyncio.timeout(10):
-            while not any("three" in some and len(some) == 2 for some in at_once):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.01)
-        await prover.stop()
-    assert not any({"one", "two"} <= some for some in at_once)
-    assert not reads.paused
-
-
 async def fetching_all(_request: ReadRequest) -> Observation:
     return answered()
 

@@ -72,6 +72,8 @@ async def test_recent_requests_are_those_that_were_compared_with_their_credentia
         await verifier.ask(get("/api/things/1"))
         primary.status = b"500 Internal Server Error"
         await verifier.ask(get("/api/things/3"))
+        primary.status = shadow.status = b"404 Not Found"
+        assert (await verifier.ask(get("/api/things/4"))).verdict is Verdict.MATCH
         found = verifier.recent("things")
         assert [one.target for one in found] == ["/api/things/2", "/api/things/1"]
         assert (b"Authorization", b"Bearer t") in found[0].headers
@@ -81,9 +83,17 @@ async def test_recent_requests_are_those_that_were_compared_with_their_credentia
 def test_recent_requests_are_few_and_small() -> None:
     recent = Recent()
     for number in range(KEPT + 5):
-        recent.add("things", get(f"/{number}"))
-    recent.add("things", get("/large", ((b"X", b"x" * LARGEST),)))
+        recent.add("things", "GET /{id}", get(f"/{number}"))
+    recent.add("things", "GET /{id}", get("/large", ((b"X", b"x" * LARGEST),)))
     assert [one.target for one in recent.of("things")] == [f"/{number}" for number in range(5, KEPT + 5)]
+
+
+def test_recent_requests_of_a_rare_route_are_not_pushed_out_by_those_of_a_busy_one() -> None:
+    recent = Recent()
+    recent.add("things", "GET /rare", get("/rare"))
+    for number in range(KEPT + 5):
+        recent.add("things", "GET /{id}", get(f"/{number}"))
+    assert {one.target for one in recent.of("things")[-2:]} == {"/rare", f"/{KEPT + 4}"}
 
 
 async def test_matched_pairs_are_offered_with_their_window(tmp_path: Path) -> None:
