@@ -60,15 +60,15 @@ async def test_scans_that_rise_with_the_reads_prove() -> None:
     shadow = shadow_of()
     proof, text, clock = await looked(shadow, per_read=1)
     assert proof == "proven"
-    assert text.startswith("Postgres saw 40 reads of the shadow in t: 40 scans in ")
-    assert clock.seconds < 5
+    assert text.startswith("Postgres saw 50 reads of the shadow in t: 50 scans in ")
+    assert clock.seconds < 6
     assert {request.target for request in shadow.read} == {"/api/a/1", "/api/a/2"}
 
 
 async def test_reads_without_a_trace_fail_and_it_is_waited_for_late_counters_first() -> None:
     proof, text, clock = await looked(shadow_of(), per_read=0)
     assert proof == "failed"
-    assert re.match(r"56 reads of the shadow left no trace in t: it may not read Postgres", text)
+    assert re.match(r"61 reads of the shadow left no trace in t: it may not read Postgres", text)
     assert clock.seconds >= scans.FLUSH_SECONDS
 
 
