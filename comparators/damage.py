@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from comparators.damaged import Draw, Ids, damaged, value_sorts
@@ -29,7 +29,6 @@ _CHOICE = 8
 """Values of one path among which the damaged one is chosen."""
 _ID_LENGTH = 24
 _ADDED = "unexpected"
-_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,14 @@ class Damage:
     """`document` has damage of one `sort` at `keys`, and shares all else with the undamaged one.
 
     `path` is the pattern of the place: of the value, of the member that was dropped, of the array, or of the object
-    that got one member more (`keys` is the place of that member).
+    that got one member more (`keys` is the place of that member). `opposite` says that it is the other document.
     """
 
     path: str
     sort: str
     keys: Keys
     document: Any
+    opposite: bool = False
 
 
 class _Spot(NamedTuple):
@@ -59,8 +59,12 @@ def damages(
     ids: IdTable | None = None,
     tried: Mapping[tuple[str, str], int] | None = None,
     max_depth: int = MAX_DEPTH,
+    opposite: Any = None,
 ) -> Iterator[Damage]:
     """At most `limit` damages, each of another path or another sort; never one that leaves the document as it was.
+
+    `opposite` is what it is compared with: what that one alone has, since a rule lets it be missing here, is damaged
+    over there.
 
     `tried` says how often a path had a sort of damage before: what had it least comes first, else chance decides. An id
     becomes that of another row of the same entity in `ids`, and one that nobody knows where there is none. What lies
@@ -68,11 +72,13 @@ def damages(
     """
     known = {} if tried is None else tried
     found = _candidates(document, max_depth, draw)
-    order = sorted((known.get(key, 0), draw(), key) for key in found)
+    others = {} if opposite is None else _candidates(opposite, max_depth, draw)
+    order = sorted((known.get(key, 0), draw(), key) for key in (*found, *(key for key in others if key not in found)))
     table = Ids(IdTable() if ids is None else ids)
-    for _, _, (path, sort) in order[:limit]:
-        spots = found[path, sort]
-        yield _made(document, path, sort, spots[int(draw() * len(spots))], table, draw)
+    for _, _, key in order[:limit]:
+        spots = found.get(key) or others[key]
+        made = _made(document if key in found else opposite, *key, spots[int(draw() * len(spots))], table, draw)
+        yield made if key in found else replace(made, opposite=True)
 
 
 def placed(document: Any, keys: Keys, value: Any) -> Any:

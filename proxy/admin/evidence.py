@@ -99,7 +99,7 @@ class Evidence:
 
     @property
     def open_gates(self) -> Mapping[tuple[str, ...], float]:
-        """1 for each domain whose gate was open when it was last decided on, otherwise 0."""
+        """1 for each domain whose gate was open when it was last decided on, otherwise 0, also when it cannot be told."""
         return self._open
 
     async def findings(
@@ -143,6 +143,13 @@ class Evidence:
 
     async def _decided(self, names: Sequence[str]) -> list[_Decided]:
         """Each named domain with what was decided on it, and from what."""
+        try:
+            return await self._decide(names)
+        except LedgerError:
+            self._open.update({(name,): 0.0 for name in names})
+            raise
+
+    async def _decide(self, names: Sequence[str]) -> list[_Decided]:
         found = await self.ledger.domains()
         counts = {name: found.get(name) or no_counts(name) for name in names}
         windows = {one.window.id for one in counts.values() if one.window is not None}

@@ -162,7 +162,7 @@ class AdminSite:
         try:
             await self._evidence.gates()
         except LedgerError as error:
-            # The gauge keeps what was decided last; whether the ledger can be read is a figure of its own.
+            # All gates count as closed then; whether the ledger can be read is a figure of its own.
             log.warning("metrics: the gates could not be decided: %s", error)
         body, content_type = self._figures.prometheus_text(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

@@ -65,7 +65,7 @@ def _heading(domain: dict[str, Any]) -> Iterator[str]:
         yield f"window since {_moment(window['started_at'])} UTC: {window['why']} ({parts})"
     yield (
         f"{domain['observed']:,} exchanges in this window, {domain['comparisons']:,} compared, "
-        f"{domain['verdicts']['diff']:,} diffs of which {domain['known_gaps']:,} are explained by a known gap; "
+        f"{_diffs(domain)} diffs of which {domain['known_gaps']:,} are explained by a known gap; "
         f"{domain['lifetime']['observed']:,} exchanges in all windows"
     )
     if domain["diff_rate"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,7 +94,10 @@ def prove(
         raise click.UsageError("--restore proves nothing; it takes neither --canary nor --target")
     settings = settings_of(config)
     wish = Wish(domain, canary, targets, read_headers(headers) if headers else ())
-    found = asyncio.run(_run(settings, wish, restore=restore))
+    try:
+        found = asyncio.run(_run(settings, wish, restore=restore))
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
     content = Mask.of(settings, wish.headers).hide(found.as_json(domain))
     if as_json:
         print_json(content)
@@ -105,6 +109,7 @@ def prove(
 async def _run(settings: Settings, wish: Wish, *, restore: bool) -> Found:
     if wish.domain not in settings.domains:
         raise Failure(f"{printable(wish.domain)} is no domain; there are {', '.join(settings.domains)}")
+    _end_in_order_on_sigterm()
     if restore:
         ledger = await LedgerReader.open(settings.ledger.url)
         try:
@@ -118,6 +123,14 @@ async def _run(settings: Settings, wish: Wish, *, restore: bool) -> Found:
             raise Failure("no route has a shadow: there is nothing to prove")
         repaired = await repair_all(settings, opened.ledger, opened.chance.now, wish.domain)
         return Found(tuple(repaired), await Proving(settings, opened, opened.verifier, wish).run())
+
+
+def _end_in_order_on_sigterm() -> None:
+    """As SIGINT does: a mark is taken back first, and who asks twice does not keep it from that."""
+    task = asyncio.current_task()
+    if task is not None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, lambda: task.cancelling() or task.cancel())
 
 
 def _now() -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -80,23 +81,25 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the parts of a running demo listen, and its ledger. `shadow` is None when there is no twin."""
+    """Where the parts of a running demo listen. `shadow` is None when there is no twin.
+
+    `variables` is a file for a shell to read: with what it exports every command works on this run.
+    """
 
     primary: str
     shadow: str | None
     edge: str
     admin: str
-    ledger: str
-    config: Path
+    variables: Path
 
     @property
     def backends(self) -> tuple[str, ...]:
         """The instances of the marketplace, the one that serves the clients first."""
         return (self.primary,) if self.shadow is None else (self.primary, self.shadow)
 
-    def trace_command(self) -> str:
-        """A command line, to be ended with a trace id, that shows a trace of this run."""
-        return f"SHADOWREAD_LEDGER={self.ledger} shadowread trace -c {self.config} "
+    def commands(self) -> str:
+        """A line for a shell after which commands work on this run."""
+        return f". {shlex.quote(str(self.variables))}"
 
 
 class Parts:
@@ -175,21 +178,22 @@ class Parts:
         sides = {"MONGODB_URI": mongo.url, "MONGODB_DATABASE": DATABASE} if shadow is None else {"SHADOW_URL": shadow}
         folder = self.supervisor.folder if self.options.keep is None else self.options.keep
         ledger = f"sqlite:///{folder / 'ledger.db'}"
+        fixed = {
+            "SHADOWREAD_CONFIG": str(config),
+            "PRIMARY_URL": primary,
+            "PG_URL": postgres.dsn(DATABASE),
+            "SHADOWREAD_CANARY_DSN": postgres.dsn(DATABASE),
+            "SHADOWREAD_LEDGER": ledger,
+            "SHADOWREAD_SETTLE_DELAY": f"{SETTLE_DELAY_MS}ms",
+            **sides,
+            **GATE_LIMITS,
+            **HASTE,
+        }
         for attempt in range(1, ATTEMPTS + 1):
             edge, admin = f"{LOOPBACK}:{free_port()}", f"{LOOPBACK}:{free_port()}"
-            child = self.python(
-                "proxy" if attempt == 1 else f"proxy-{attempt}",
-                *("proxy.cli", "serve", "-c", str(config)),
-                PRIMARY_URL=primary,
-                PG_URL=postgres.dsn(DATABASE),
-                SHADOWREAD_LEDGER=ledger,
-                SHADOWREAD_LISTEN=edge,
-                SHADOWREAD_ADMIN_LISTEN=admin,
-                SHADOWREAD_SETTLE_DELAY=f"{SETTLE_DELAY_MS}ms",
-                **sides,
-                **GATE_LIMITS,
-                **HASTE,
-            )
+            variables = {**fixed, "SHADOWREAD_LISTEN": edge, "SHADOWREAD_ADMIN_LISTEN": admin}
+            name = "proxy" if attempt == 1 else f"proxy-{attempt}"
+            child = self.python(name, "proxy.cli", "serve", **variables)
             try:
                 await self._answers(child, f"http://{admin}/readyz")
             except ProcessError:
@@ -198,7 +202,10 @@ class Parts:
                 raise
             self.supervisor.guard(child)
             self.proxy = child
-            return Addresses(primary, shadow, f"http://{edge}", f"http://{admin}", ledger, config)
+            exported = folder / "demo.env"
+            exported.touch(mode=0o600)  # it bears the password of the database
+            exported.write_text("".join(f"export {key}={shlex.quote(value)}\n" for key, value in variables.items()))
+            return Addresses(primary, shadow, f"http://{edge}", f"http://{admin}", exported)
         raise ProcessError("the proxy found no free port")
 
     async def _answers(self, child: Child, url: str) -> None:

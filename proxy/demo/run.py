@@ -150,7 +150,7 @@ def announce(options: DemoOptions, screen: Screen, addresses: Addresses) -> None
     if options.duration is None:
         screen.err.print(
             f"running until Ctrl-C; proxy {addresses.edge}, admin site {addresses.admin}\n"
-            f"to see a trace meanwhile: {addresses.trace_command()}ID",
+            f"to look at it meanwhile, in another shell: {addresses.commands()}; shadowread findings",
             highlight=False,
             soft_wrap=True,
         )
@@ -159,7 +159,7 @@ def announce(options: DemoOptions, screen: Screen, addresses: Addresses) -> None
 def hint(options: DemoOptions, addresses: Addresses) -> str:
     """How to look at a trace after the end."""
     if options.keep is not None:
-        return f"to see a trace: {addresses.trace_command()}ID"
+        return f"to look closer: {addresses.commands()}; shadowread trace ID"
     return "the ledger ended with this run; keep it with --keep DIR to look at the traces afterwards"
 
 

@@ -11,6 +11,9 @@ from proxy.window import DamageCount
 VALUE_DAMAGES = frozenset({"number", "decimal", "date", "text", "boolean", "id"})
 """Damage that puts another value of the same type in place: where it is never seen, the value is not verified."""
 
+BESIDE_BODY = frozenset({"status", "header"})
+"""Damage to what stands beside a body; that it is seen says nothing of the body."""
+
 
 def blind(damages: tuple[DamageCount, ...]) -> list[DamageCount]:
     """Damaged values that were never seen, the most often tried first."""

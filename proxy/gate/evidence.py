@@ -20,8 +20,9 @@ class GateEvidence:
     `rules` is the fingerprint of the rules as they are configured now, None where nobody knows it.
 
     `routes` are those that the configuration gives the domain, `route_comparisons` and `route_diffs` how often each was
-    compared and differed. `known_gaps` counts the diffs that a recorded gap explains. `entity_kinds` are the kinds that
-    the routes name; `entities` counts by kind the distinct ones that matched, `known` what the id map has.
+    compared, with a primary that agreed with itself, and differed. `known_gaps` counts the diffs that a recorded gap
+    explains. `entity_kinds` are the kinds that the routes name; `entities` counts by kind the distinct ones that
+    matched, `known` what the id map has.
 
     `watches` are the stretches in which the domain was watched, extended every `pulse_seconds`. `standings` are what
     the checks of provenance last said, `latency` how long the compared reads of each side took. Of the `fields` paths

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from proxy.gate.blind import VALUE_DAMAGES, accepted, blind, spot
+from proxy.gate.blind import BESIDE_BODY, VALUE_DAMAGES, accepted, blind, spot
 from proxy.gate.evidence import GateEvidence
 from proxy.gate.result import Condition, Provenance
 from proxy.gate.words import clause, listed, moment, number, percent, span
@@ -35,18 +35,18 @@ REPAIR: Mapping[Check, str] = {
 
 
 def proven(limits: GateSettings, evidence: GateEvidence) -> Provenance:
-    if not limits.provenance:
-        return "not_asked"
-    return "unproven" if _open_questions(limits, evidence) else "proven"
+    if _open_questions(limits, evidence):
+        return "unproven"
+    return "proven" if limits.provenance else "not_asked"
 
 
 def provenance(limits: GateSettings, evidence: GateEvidence) -> Condition:
     """All checks that are asked for must be proven, none may have failed, and no proof may be older than the rest."""
     asked = tuple(dict.fromkeys(limits.provenance))
-    if not asked:
+    questions = _open_questions(limits, evidence)
+    if not asked and not questions:
         text = "The configuration asks for no proof that the shadow reads its own store."
         return Condition("provenance", True, 0, 0, text)
-    questions = _open_questions(limits, evidence)
     standings = {standing.check: standing for standing in evidence.standings}
     held = [check for check in asked if check not in questions]
     if not questions:
@@ -113,9 +113,13 @@ def sensitivity(limits: GateSettings, evidence: GateEvidence) -> Condition:
 
 
 def blind_spots(limits: GateSettings, evidence: GateEvidence) -> Condition:
-    if not evidence.damages and limits.min_damages:
-        text = "No damage was planted yet, so blind spots are not known."
-        return Condition("blind_spots", False, None, 0, text, "Matching answers are needed.")
+    """Of every route some answer must have been damaged: what a route hides is not known from the others."""
+    damaged = {one.route for one in evidence.damages if one.damage not in BESIDE_BODY}
+    untried = [route for route in evidence.routes if route not in damaged]
+    if limits.min_damages and (untried or not damaged):
+        text = f"No damage was planted yet in answers of {listed(untried)}, so blind spots are not known."
+        remedy = "Matching answers are needed that bear a body and are no refusal."
+        return Condition("blind_spots", False, None, 0, text, remedy)
     found = [one for one in blind(evidence.damages) if not accepted(limits, one)]
     if not found:
         tried = sum(one.tried for one in evidence.damages if one.damage in VALUE_DAMAGES)

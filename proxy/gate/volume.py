@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from proxy.gate.evidence import GateEvidence
 from proxy.gate.result import Condition
 from proxy.gate.words import clause, listed, moment, number
@@ -51,15 +53,22 @@ def routes(limits: GateSettings, evidence: GateEvidence) -> Condition:
 
 
 def entities(limits: GateSettings, evidence: GateEvidence) -> Condition:
-    """Of each kind that a route names as many as are asked for, or all where the id map knows fewer."""
+    """Of each kind that a route names as many as are asked for, or all where the id map knows fewer.
+
+    Only a count that is exact and no older than other evidence says that there are fewer, and none at all proves
+    nothing: of a kind that a route names one must have matched.
+    """
     kinds = evidence.entity_kinds
     if not kinds or not limits.min_entities:
         text = "No route names a kind of entity, so none is asked for." if not kinds else "No entity is asked for."
         return Condition("entities", True, sum(evidence.entities.values()), 0, text)
+    oldest = evidence.at - timedelta(seconds=limits.shelf_life)
     wanted, seen, told, missing = 0, 0, [], []
     for kind in kinds:
         known, found = evidence.known.get(kind), evidence.entities.get(kind, 0)
-        least = limits.min_entities if known is None else min(limits.min_entities, known.count)
+        least = limits.min_entities
+        if known is not None and known.exact and known.at >= oldest:
+            least = max(1, min(least, known.count))
         wanted, seen = wanted + least, seen + min(found, least)
         about = "" if evidence.entities_exact else "about "
         of = "an unknown number" if known is None else f"{'' if known.exact else 'about '}{known.count:,}"

@@ -83,7 +83,11 @@ class Canary:
 
 
 async def keep(connection: AsyncConnection, window_id: str, standing: Standing) -> None:
-    """Remember what a check says now; what it said before in this window is overwritten."""
+    """Remember what a check says now; what it said before in this window is overwritten.
+
+    But a look that could not tell takes nothing back from one that could: `scans` and `canary` stand as they were told
+    last, and grow old. What the sides say of themselves holds for as long as they say it.
+    """
     values = {
         "window": window_id,
         "domain": standing.domain,
@@ -94,7 +98,14 @@ async def keep(connection: AsyncConnection, window_id: str, standing: Standing) 
     }
     made = insert(standing_table).values(values)
     later = {name: made.excluded[name] for name in ("proof", "text", "at")}
-    await connection.execute(made.on_conflict_do_update(index_elements=["window", "domain", "check"], set_=later))
+    told = (made.excluded.proof != "unknown") | (standing_table.c.proof == "unknown")
+    await connection.execute(
+        made.on_conflict_do_update(
+            index_elements=["window", "domain", "check"],
+            set_=later,
+            where=told | (standing_table.c.check == "health"),
+        )
+    )
 
 
 async def keep_all(connection: AsyncConnection, found: Sequence[tuple[str, Standing]]) -> None:

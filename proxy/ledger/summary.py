@@ -54,7 +54,9 @@ def gate_evidence(
         lifetime_observed=counts.lifetime_observed,
         lifetime_verdicts=counts.lifetime_verdicts,
         routes=routes,
-        route_comparisons={route: found.comparisons for route, found in counts.routes.items()},
+        route_comparisons={
+            route: found.comparisons - found.verdicts.get(Verdict.UNSTABLE, 0) for route, found in counts.routes.items()
+        },
         route_diffs={route: found.verdicts.get(Verdict.DIFF, 0) for route, found in counts.routes.items()},
         known_gaps=counts.known_gaps,
         entity_kinds=entity_kinds,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comparators.compare import compare_responses
 from comparators.ids import IdTable
@@ -21,9 +24,13 @@ from proxy.provenance.reads import Reads
 from proxy.provenance.repair import restore
 from proxy.window import Proof
 
+log = logging.getLogger(__name__)
+
 READS_AT = (0.0, 0.1, 0.3, 0.6)
 """Seconds between the reads that look for the mark: a replica may be a little behind. In all they take less than the
 settling of a live comparison, so that one in flight at that moment is no finding."""
+RESTORES_AFTER = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between the attempts to put the old value back, where Postgres does not let it be written."""
 MAX_NAMED = 5
 
 
@@ -78,7 +85,7 @@ async def run(trial: Trial, means: Means) -> Outcome:
         canary_id, trial.domain, place.table, place.key, row, place.column, before, marked, "planned", "", at, at,
         socket.gethostname(), os.getpid(), process_start(os.getpid()),
     )  # fmt: skip
-    await means.ledger.write(lambda connection: standing.plan_canary(connection, canary))
+    await means.ledger.write(lambda connection: _plan(connection, canary))
     try:
         if not await means.fields.exchange(place, row, before, marked):
             raise FieldError(f"{place.name} was changed by somebody else a moment ago; try again")
@@ -88,7 +95,7 @@ async def run(trial: Trial, means: Means) -> Outcome:
         found = await _look(trial, means, second, noise)
     finally:
         # Also when the one who waits is interrupted: a mark must not stay because somebody lost patience.
-        restored = await restore(means.fields, means.ledger, canary, means.now)
+        restored = await _restore(canary, means)
     changed = sorted(
         name for name, value in (await means.fields.others(place, row)).items() if others.get(name, value) != value
     )
@@ -97,6 +104,35 @@ async def run(trial: Trial, means: Means) -> Outcome:
             f"; other columns of the row were changed meanwhile, by a trigger or by somebody: {', '.join(changed)}"
         )
     return Outcome(found.proof, found.text, found.paths, restored)
+
+
+async def _plan(connection: AsyncConnection, canary: Canary) -> None:
+    """Write it down, unless the field bears another one's mark: that would be taken for its value, and put back."""
+    field = (canary.table, canary.key, canary.row, canary.column)
+    for one in await standing.canaries(connection, unfinished=True):
+        if (one.table, one.key, one.row, one.column) == field:
+            raise FieldError(
+                f"another canary is in {canary.table}.{canary.column} of the same row, or was left there; try again, "
+                f"after `shadowread prove {one.domain} --restore` if need be"
+            )
+    await standing.plan_canary(connection, canary)
+
+
+async def _restore(canary: Canary, means: Means) -> str:
+    """Put the old value back; somebody else's lock or a lost connection is waited for a little."""
+    for wait in RESTORES_AFTER:
+        try:
+            return await restore(means.fields, means.ledger, canary, means.now)
+        except FieldError as error:
+            log.warning("the mark could not be taken back yet: %s", error)
+        await means.sleep(wait)
+    try:
+        return await restore(means.fields, means.ledger, canary, means.now)
+    except FieldError as error:
+        raise FieldError(
+            f"{canary.table}.{canary.column} may still bear the mark: {error}; run `shadowread prove {canary.domain} "
+            "--restore`"
+        ) from error
 
 
 async def _look(trial: Trial, means: Means, before: Observation, noise: set[str]) -> Outcome:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from comparators.decode import Unparseable, decode
 from proxy.model import Headers, Observation, ReadRequest, Side
-from proxy.provenance.health import Answer, Told, asks_backend, direct_stores
+from proxy.provenance.health import Answer, Told, asks_backend, direct_stores, stores_of_both
 from proxy.readers.client import HttpClient
 from proxy.readers.http import HttpReader
 from proxy.settings import Settings
@@ -83,6 +83,7 @@ class Documents:
             self._settings.provenance.version,
             made.provenance.primary if side is Side.PRIMARY else made.provenance.shadow,
             answers.get((side, path)),
+            stores_of_both(made),
         )
 
     async def _ask(self, side: Side, path: str) -> Answer:

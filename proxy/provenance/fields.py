@@ -94,38 +94,50 @@ class _Types:
 class Fields:
     """Reads and writes fields. All methods raise FieldError. Values are texts as Postgres prints them; None is NULL."""
 
-    def __init__(self, connection: Connection, account: str) -> None:
-        self._connection = connection
-        self._account = account
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._live: Connection | None = None
+        self._account = "the account of provenance.canary_dsn"
         self._types: dict[Place, _Types] = {}
 
     @classmethod
     @asynccontextmanager
     async def open(cls, dsn: str) -> AsyncIterator[Fields]:
-        """Connect with the account of `dsn`, for as long as the block lasts."""
+        """Connect with the account of `dsn`, for as long as the block lasts; a connection that is lost is made anew."""
+        fields = cls(dsn)
         try:
-            connection = await asyncpg.connect(
-                dsn,
-                timeout=TIMEOUT,
-                command_timeout=TIMEOUT,
-                server_settings={
-                    "application_name": "shadowread canary",
-                    "TimeZone": "UTC",
-                    "DateStyle": "ISO",
-                    "extra_float_digits": "1",
-                    "lock_timeout": str(LOCK_MS),
-                },
-            )
-        except _FAULTS as error:
-            raise FieldError(f"provenance.canary_dsn: Postgres cannot be asked: {_line(error)}") from error
-        try:
-            yield cls(connection, str(await connection.fetchval("SELECT current_user")))
+            await fields._connection()
+            yield fields
         finally:
+            await fields._close()
+
+    async def _connection(self) -> Connection:
+        if self._live is None or self._live.is_closed():
+            try:
+                self._live = await asyncpg.connect(
+                    self._dsn,
+                    timeout=TIMEOUT,
+                    command_timeout=TIMEOUT,
+                    server_settings={
+                        "application_name": "shadowread canary",
+                        "TimeZone": "UTC",
+                        "DateStyle": "ISO",
+                        "extra_float_digits": "1",
+                        "lock_timeout": str(LOCK_MS),
+                    },
+                )
+                self._account = str(await self._live.fetchval("SELECT current_user"))
+            except _FAULTS as error:
+                raise FieldError(f"provenance.canary_dsn: Postgres cannot be asked: {_line(error)}") from error
+        return self._live
+
+    async def _close(self) -> None:
+        if self._live is not None:
             try:
                 async with asyncio.timeout(TIMEOUT):
-                    await connection.close()
+                    await self._live.close()
             except _FAULTS:
-                connection.terminate()
+                self._live.terminate()
 
     async def check(self, place: Place) -> None:
         """FieldError where the column is a key, of a type that is not marked, or not to be updated by this account."""
@@ -158,7 +170,7 @@ class Fields:
         types = await self._types_of(place)
         sql = f"SELECT count(*) FROM {quoted(place.table)} WHERE {self._row(place, types)}"  # noqa: S608 - as above
         try:
-            return bool(await self._connection.fetchval(sql, row) == 1)
+            return bool(await (await self._connection()).fetchval(sql, row) == 1)
         except asyncpg.DataError:
             return False
         except _FAULTS as error:
@@ -192,9 +204,10 @@ class Fields:
             f"UPDATE {quoted(place.table)} SET {column} = $2::text::{types.column} "  # noqa: S608 - checked names, quoted
             f"WHERE {self._row(place, types)} AND {column}::text IS NOT DISTINCT FROM $3::text"
         )
+        connection = await self._connection()
         try:
-            async with self._connection.transaction():
-                done = await self._connection.execute(sql, row, new, old)
+            async with connection.transaction():
+                done = await connection.execute(sql, row, new, old)
                 if (count := int(done.rpartition(" ")[2])) > 1:
                     raise FieldError(f"{count} rows of {place.table} have this {place.key}; nothing was changed")
                 return count == 1
@@ -227,7 +240,7 @@ class Fields:
 
     async def _fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
         try:
-            return await self._connection.fetch(sql, *values)
+            return await (await self._connection()).fetch(sql, *values)
         except _FAULTS as error:
             raise FieldError(f"Postgres does not answer as {self._account}: {_line(error)}") from error
 

@@ -17,6 +17,8 @@ SAME_STORE = "both sides read the same store"
 LONGEST_VALUE = 100
 STORES = {"postgres": "Postgres", "mongo": "MongoDB"}
 """What this proxy can read straight, as people call it."""
+_SPELLED = {"postgres": "postgres", "postgresql": "postgres", "pg": "postgres", "mongo": "mongo", "mongodb": "mongo"}
+"""How backends spell these stores: who says `PostgreSQL` reads what this proxy reads from Postgres."""
 
 
 class Absent:
@@ -39,8 +41,9 @@ class Answer:
 class Told:
     """What is known of the store that one side of a domain is read from.
 
-    `direct` are the stores that this proxy reads straight for the domain's routes; `backend` says that its backend is
-    asked for some. `answer` is the backend's document at `health`, and `report` what the configuration wants of it.
+    `direct` are the stores that this proxy reads straight for the domain's routes, `both` those that it reads straight
+    for both sides of one route; `backend` says that its backend is asked for some. `answer` is the backend's document
+    at `health`, and `report` what the configuration wants of it.
     """
 
     side: Side
@@ -50,6 +53,7 @@ class Told:
     version_path: str = "$.version"
     report: ReportSettings | None = None
     answer: Answer | None = None
+    both: tuple[str, ...] = ()
 
     @property
     def value(self) -> Any:
@@ -69,6 +73,12 @@ def direct_stores(domain: DomainSettings, side: Side) -> tuple[str, ...]:
     """The stores that this proxy reads straight for a side of the domain, in order of their names."""
     readers = (route.reader(side) for route in domain.routes)
     return tuple(sorted({reader.kind for reader in readers if reader is not None}))
+
+
+def stores_of_both(domain: DomainSettings) -> tuple[str, ...]:
+    """The stores that this proxy reads straight for both sides of one and the same route."""
+    pairs = [(route.reader(Side.PRIMARY), route.reader(Side.SHADOW)) for route in domain.routes]
+    return tuple(sorted({one.kind for one, other in pairs if one and other and one.kind == other.kind}))
 
 
 def asks_backend(domain: DomainSettings, side: Side) -> bool:
@@ -140,21 +150,39 @@ def judge(primary: Told, shadow: Told) -> tuple[Proof, str]:
 
 
 def _same_store(primary: Told, shadow: Told) -> str | None:
-    if not primary.backend and not shadow.backend and set(primary.direct) & set(shadow.direct):
-        both = " and ".join(STORES[kind] for kind in primary.direct if kind in shadow.direct)
-        return f"{SAME_STORE}: this proxy reads both from {both}"
+    if primary.both:
+        return f"{SAME_STORE}: this proxy reads both from {' and '.join(STORES[kind] for kind in primary.both)}"
+    for one, other in ((primary, shadow), (shadow, primary)):
+        if (kind := _store(one)) in other.direct:
+            return f"{SAME_STORE}: {_said(one)}, and {_straight(other, (kind,))}"
     if not (primary.backend and shadow.backend and primary.report and shadow.report):
         return None
     left, right = primary.value, shadow.value
-    if primary.report.path == shadow.report.path and not isinstance(left, Absent) and same(left, right):
+    one_place = compile_path(primary.report.path).steps == compile_path(shadow.report.path).steps
+    if one_place and not isinstance(left, Absent) and same(left, right):
         return f'{SAME_STORE}: the primary and the shadow both say "{shown(left)}" at {primary.report.path}'
+    if (kind := _store(primary)) is not None and kind == _store(shadow):
+        return f"{SAME_STORE}: {_said(primary)}, {_said(shadow)}"
     return None
+
+
+def _store(told: Told) -> str | None:
+    """Which of the stores that this proxy knows the side's backend names; None for any other word."""
+    value = told.value if told.backend else ABSENT
+    return _SPELLED.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def _said(told: Told) -> str:
+    return f'the {told.side} says "{shown(told.value)}" at {told.report.path if told.report else ""}'
+
+
+def _straight(told: Told, kinds: tuple[str, ...]) -> str:
+    return f"the {told.side} is read straight from {' and '.join(STORES[kind] for kind in kinds)} by this proxy"
 
 
 def _of_side(told: Told) -> tuple[Proof, str]:
     """What is known of one side alone."""
-    stores = " and ".join(STORES[kind] for kind in told.direct)
-    straight = f"the {told.side} is read straight from {stores} by this proxy"
+    straight = _straight(told, told.direct)
     if not told.backend:
         return ("proven", straight) if told.direct else ("unknown", f"no route of the domain has a {told.side}")
     if told.report is None:
@@ -166,7 +194,7 @@ def _of_side(told: Told) -> tuple[Proof, str]:
     path, value = told.report.path, told.value
     if isinstance(value, Absent):
         return "unknown", f"the {told.side}'s {told.health} has nothing at {path}; correct provenance.{told.side}.path"
-    said = f'the {told.side} says "{shown(value)}" at {path}'
+    said = _said(told)
     if not same(value, told.report.expect):
         return "failed", f'{said}, "{shown(told.report.expect)}" is expected'
     return "proven", f"{said}; {straight}" if told.direct else said

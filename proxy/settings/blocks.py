@@ -246,7 +246,15 @@ Comparisons = Annotated[Count, Field(ge=1, le=10**12)]
 Several = Annotated[Count, Field(ge=0, le=10**12)]
 Stretch = Annotated[Duration, Field(ge=0, le=366 * DAY)]
 Proofs = Annotated[list[Check], Field(max_length=3)]
-BlindPaths = Annotated[list[JsonPath], Field(max_length=1_000)]
+
+
+def _not_everything(text: str) -> str:
+    if not compile_path(text).concrete:
+        raise ValueError(f"{text!r} would accept everything; name at least one field")
+    return text
+
+
+BlindPaths = Annotated[list[Annotated[JsonPath, AfterValidator(_not_everything)]], Field(max_length=1_000)]
 
 
 class GateSettings(Block):

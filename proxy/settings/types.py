@@ -134,10 +134,23 @@ def _ledger_url(text: str) -> str:
     return text
 
 
+_HOST = r"(?:\[[^\[\]@/?#]*\]|[^:@,/?#\[\]]*)(?::[0-9]*)?"
+_DSN = re.compile(
+    r"postgres(?:ql)?://(?:[^@/?#]*@)?"  # user and password
+    rf"{_HOST}(?:,{_HOST})*"
+    r"(?:/[^@?#]*)?(?:\?(?:[^=&#]+=[^&#]*(?:&|$))*)?"  # database and parameters
+)
+
+
 def _dsn(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if text and not re.match(r"postgres(ql)?://", text):
         raise ValueError("must be a DSN such as postgresql://user:password@127.0.0.1:5432/marketplace")
+    # What does not fit would be read as a host or a port, and quoted in errors that are stored and shown.
+    if text and not _DSN.fullmatch(text):
+        raise ValueError(
+            "cannot be told apart into user, password, host and port; write @ / ? # % in a password as %40 %2F %3F %23 %25"
+        )
     return secret
 
 

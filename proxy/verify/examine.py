@@ -45,6 +45,7 @@ MAX_TRIED = 500
 DENSE = 50
 """So many matches of a route are all examined; then one of `seen / DENSE`, up to one of `RAREST`."""
 RAREST = 1_000
+_REFUSED = 400
 
 
 class _Of(NamedTuple):
@@ -128,7 +129,12 @@ class Examiner:
         """Examinations that came to no end; nothing of them is counted."""
 
     def offer(self, domain: str, route: str, window: str, job: Job) -> None:
-        """Look at a pair that matched, if its turn has come and there is room; never waits and never raises."""
+        """Look at a pair that matched, if its turn has come and there is room; never waits and never raises.
+
+        Two refusals that match, and answers without a body, are no evidence of what the route serves.
+        """
+        if job.head_only or job.primary.status >= _REFUSED:
+            return
         plan = self._plans.get((window, route)) or self._plan(window, route)
         plan.seen += 1
         if plan.seen < plan.next or plan.waiting or self._stopping or len(self._offers) >= MAX_WAITING:

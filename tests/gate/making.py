@@ -53,7 +53,7 @@ def evidence(verdicts: dict[Verdict, int] | None = None, **changes: Any) -> Gate
         last_comparison_at=AT - timedelta(minutes=1),
         standings=(standing("health"), standing("scans")),
         fields=3,
-        damages=(damage(),),
+        damages=(damage(), DamageCount("GET /b", "$", "drop", 100, 100)),
         latency={Side.PRIMARY: Latency({80: 100}), Side.SHADOW: Latency({88: 100})},
         flags={"REPO_USER": "pg", "AUTH_STORE": "postgres"},
         rollback_path="rollback/users.md",

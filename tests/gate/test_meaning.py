@@ -10,6 +10,7 @@ from proxy.model import Verdict
 from proxy.window import FieldCount
 from tests.gate.making import SAME_STORE, STRICT, damage, evidence, failed, limits, standing
 
+ONE = ("GET /a",)
 UNPROVEN = "Unproven, so that no figure of this domain means anything: "
 
 
@@ -67,13 +68,13 @@ def test_only_the_checks_that_are_asked_for_count_and_asking_for_none_is_told() 
 
 
 def test_too_little_damage_and_too_little_of_it_seen() -> None:
-    few = failed(decide("users", STRICT, evidence(damages=(damage(tried=60, seen=60),))))
+    few = failed(decide("users", STRICT, evidence(routes=ONE, damages=(damage(tried=60, seen=60),))))
     assert few == {
         "sensitivity": "60 of 60 planted damages were seen, at least 90 % of 100 damages are asked for. "
         "40 more are planted as matching answers come by; `shadowread prove` plants some at once."
     }
     dull = (damage(tried=100, seen=89, rule="number $..amount"), damage("$.x", 1, 1))
-    assert failed(decide("users", STRICT, evidence(damages=dull))) == {
+    assert failed(decide("users", STRICT, evidence(routes=ONE, damages=dull))) == {
         "sensitivity": "90 of 101 planted damages were seen (89.1 %), at least 90 % of 100 damages are asked for. "
         "Narrow what hides the most: number $..amount (11)."
     }
@@ -86,7 +87,7 @@ def test_no_damage_at_all_is_no_absence_of_blind_spots() -> None:
 
 def test_a_rule_that_hides_an_amount_keeps_the_gate_closed_until_it_is_accepted() -> None:
     hidden = damage("$.data[*].amount", 40, 0, "number", "ignore $..amount")
-    dull = evidence(damages=(damage(tried=1_000, seen=1_000), hidden))
+    dull = evidence(routes=ONE, damages=(damage(tried=1_000, seen=1_000), hidden))
     told = "$.data[*].amount of GET /a (number, 40 tried, hidden by ignore $..amount)."
     assert failed(decide("payments", STRICT, dull)) == {
         "blind_spots": f"1 blind spot where a damaged value was never seen: {told} "
@@ -100,11 +101,11 @@ def test_a_rule_that_hides_an_amount_keeps_the_gate_closed_until_it_is_accepted(
 
 def test_an_order_that_may_differ_is_no_blind_value() -> None:
     swapped = damage("$.tags", 5, 0, "swap_elements", "order any $.tags")
-    assert decide("users", STRICT, evidence(damages=(damage(tried=1_000, seen=1_000), swapped))).state == "open"
+    assert decide("users", STRICT, evidence(routes=ONE, damages=(damage(tried=1_000, seen=1_000), swapped))).state == "open"
 
 
 def test_what_is_not_seen_at_accepted_paths_is_not_held_against_it() -> None:
-    dull = evidence(damages=(damage(tried=99, seen=99), damage("$.at", 50, 10), damage("$.at", 2, 2, "date")))
+    dull = evidence(routes=ONE, damages=(damage(tried=99, seen=99), damage("$.at", 50, 10), damage("$.at", 2, 2, "date")))
     assert "111 of 151 planted damages" in failed(decide("users", STRICT, dull))["sensitivity"]
     assert decide("users", limits(accept_blind=["$.at"]), dull).state == "open"
 

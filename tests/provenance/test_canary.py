@@ -160,6 +160,73 @@ async def test_a_broken_read_leaves_no_mark(
     assert await people.fetchval("SELECT bio FROM people WHERE id = 1") == "likes tea"
 
 
+async def test_a_field_that_bears_another_canary_is_not_marked(
+    people: asyncpg.Connection[asyncpg.Record], pg_database: str, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+
+    async def answer(_request: ReadRequest) -> Observation:
+        if "canary" in await people.fetchval("SELECT bio FROM people WHERE id = 1") and not refused:
+            async with means(pg_database, ledger, reads_mongo) as others:
+                with pytest.raises(FieldError) as error:
+                    await canary.run(trial(), replace(others, fresh=lambda: "fedcba9876543210"))
+            refused.append(str(error.value))
+        return answered()
+
+    async with opened(tmp_path / "a.db") as ledger, means(pg_database, ledger, answer) as with_:
+        await canary.run(trial(), with_)
+        assert "another canary is in people.bio of the same row" in refused[0]
+        assert len(await ledger.ask(lambda c: standing.canaries(c))) == 1
+    assert await people.fetchval("SELECT bio FROM people WHERE id = 1") == "likes tea"
+
+
+async def test_a_mark_is_taken_back_once_a_lock_is_gone_and_over_another_connection(
+    people: asyncpg.Connection[asyncpg.Record], pg_database: str, tmp_path: Path
+) -> None:
+    other = await asyncpg.connect(pg_database)
+    lock = other.transaction()
+    slept: list[float] = []
+
+    async def answer(_request: ReadRequest) -> Observation:
+        if not slept and "canary" in await people.fetchval("SELECT bio FROM people WHERE id = 1"):
+            await lock.start()
+            await other.execute("SELECT FROM people WHERE id = 1 FOR UPDATE")
+            slept.append(0.0)
+        return answered()
+
+    async def sleep(seconds: float) -> None:
+        if slept:
+            slept.append(seconds)
+        if slept[-2:] == [0.5, 1.0]:
+            await lock.rollback()
+            await people.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'shadowread canary'"
+            )
+
+    async with opened(tmp_path / "a.db") as ledger, means(pg_database, ledger, answer) as with_:
+        found = await canary.run(trial(), replace(with_, sleep=sleep))
+    await other.close()
+    assert found.restored == "people.bio has its value again"
+    assert await people.fetchval("SELECT bio FROM people WHERE id = 1") == "likes tea"
+
+
+async def test_a_mark_that_stays_is_told_with_the_remedy(
+    people: asyncpg.Connection[asyncpg.Record], pg_database: str, tmp_path: Path
+) -> None:
+    async def answer(_request: ReadRequest) -> Observation:
+        if "canary" in await people.fetchval("SELECT bio FROM people WHERE id = 1"):
+            await people.execute("ALTER TABLE people RENAME TO folk")
+            await people.execute("CREATE VIEW people AS SELECT id, bio || '' AS bio FROM folk")
+        return answered()
+
+    async with opened(tmp_path / "a.db") as ledger, means(pg_database, ledger, answer) as with_:
+        with pytest.raises(
+            FieldError, match=r"people.bio may still bear the mark: .* `shadowread prove users --restore`"
+        ):
+            await canary.run(trial(), with_)
+        assert len(await ledger.ask(lambda c: standing.canaries(c, unfinished=True))) == 1
+
+
 @pytest.mark.parametrize(
     "column", ["bio", "nick", "code", "tiny", "n", "big", "price", "exact", "ratio", "ok", "born", "seen", "at"]
 )

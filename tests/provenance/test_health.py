@@ -101,8 +101,42 @@ def test_a_store_that_is_read_straight_needs_no_document() -> None:
 
 
 def test_two_readers_of_one_store_read_the_same_store() -> None:
-    both = {"direct": ("postgres",), "backend": False, "report": None, "answer": None}
+    both = {"direct": ("postgres",), "both": ("postgres",), "backend": False, "report": None, "answer": None}
     assert judge(primary(**both), shadow(**both)) == ("failed", f"{SAME_STORE}: this proxy reads both from Postgres")
+
+
+def test_a_backend_that_names_the_store_that_the_other_side_is_read_from_reads_the_same() -> None:
+    straight = shadow(direct=("postgres",), backend=False, report=None, answer=None)
+    assert judge(primary("PostgreSQL", expect="PostgreSQL"), straight) == (
+        "failed",
+        f'{SAME_STORE}: the primary says "PostgreSQL" at {PATH}, and the shadow is read straight from Postgres by this '
+        "proxy",
+    )
+    partly = primary(direct=("mongo",), expect="mongo")
+    assert judge(partly, shadow("MongoDB ", expect="MongoDB "))[1].startswith(SAME_STORE)
+
+
+@pytest.mark.parametrize(
+    ("path", "says", "ours"),
+    [
+        ("$['checks'].modes['user']", "dual", "dual"),
+        (PATH, "Mongo", "mongo"),
+        ("$.other", "mongodb", "mongo"),
+        ("$.other", "pg", "postgresql"),
+    ],
+)
+def test_one_store_is_one_however_it_and_its_place_are_spelled(path: str, says: str, ours: str) -> None:
+    document = {"checks": {"modes": {"user": says}}, "other": says}
+    other = shadow(report=ReportSettings(path=path, expect=says), answer=Answer(document))
+    proof, text = judge(primary(ours, expect=ours), other)
+    assert (proof, text.startswith(f"{SAME_STORE}: ")) == ("failed", True)
+
+
+def test_one_route_with_both_sides_on_one_store_is_enough() -> None:
+    assert judge(primary(direct=("mongo",), both=("mongo",)), shadow(direct=("mongo",), both=("mongo",))) == (
+        "failed",
+        f"{SAME_STORE}: this proxy reads both from MongoDB",
+    )
 
 
 def test_a_domain_that_is_partly_read_straight_needs_the_document_too() -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import Canary, standing
-from proxy.window import Standing
+from proxy.window import Check, Proof, Standing
 from tests.ledger.support import START, opened
 
 FIRST = Standing("users", "health", "unknown", "nobody knows", START)
@@ -28,6 +28,32 @@ async def test_the_last_word_of_each_check_is_kept_for_its_window(tmp_path: Path
         await ledger.write(lambda c: standing.drop_windows(c, ["w2"]))
         assert await ledger.ask(lambda c: standing.standings(c, "w1")) == ()
         assert await ledger.ask(lambda c: standing.standings(c, "w2")) == (FIRST,)
+
+
+@pytest.mark.parametrize("check", ["scans", "canary"])
+async def test_a_look_that_could_not_tell_takes_nothing_back(tmp_path: Path, check: Check) -> None:
+    def said(proof: Proof, seconds: int, of: Check = check) -> Standing:
+        return Standing("users", of, proof, proof, START + timedelta(seconds=seconds))
+
+    async with opened(tmp_path / "a.db") as ledger:
+
+        async def after(*found: Standing) -> Standing:
+            for one in found:
+                await ledger.write(lambda c, one=one: standing.keep(c, "w1", one))  # type: ignore[misc]
+            (kept,) = [one for one in await ledger.ask(lambda c: standing.standings(c, "w1")) if one.check == check]
+            return kept
+
+        assert await after(said("unknown", 1), said("unknown", 2)) == said("unknown", 2)
+        assert await after(said("proven", 3), said("unknown", 4)) == said("proven", 3)
+        assert await after(said("failed", 5), said("unknown", 6)) == said("failed", 5)
+        assert await after(said("proven", 7)) == said("proven", 7)
+
+
+async def test_sides_that_say_nothing_any_more_are_not_proven(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        await ledger.write(lambda c: standing.keep(c, "w1", replace(FIRST, proof="proven")))
+        await ledger.write(lambda c: standing.keep(c, "w1", FIRST))
+        assert await ledger.ask(lambda c: standing.standings(c, "w1")) == (FIRST,)
 
 
 async def test_a_canary_is_unfinished_until_it_is_restored(tmp_path: Path) -> None:
