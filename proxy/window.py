@@ -108,8 +108,8 @@ class DamageCount:
     """How often damage of one sort at one path pattern was tried and seen, and the rule that hid what was not.
 
     `damage` names the sort (`number`, `decimal`, `date`, `text`, `boolean`, `id`, `null`, `drop`, `add`,
-    `drop_element`, `repeat_element`, `swap_elements`). `rule` is the kind and path of a rule as they are written
-    (`ignore $..amount`), empty while all was seen.
+    `drop_element`, `repeat_element`, `swap_elements`; beside the body `status` and `header`). `rule` is the kind and
+    path of a rule as they are written (`ignore $..amount`), empty while all was seen.
     """
 
     route: str

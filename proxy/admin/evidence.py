@@ -9,7 +9,7 @@ import asyncio
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ from proxy.settings.until import WARN_DAYS, DatedRule, dated_rules
 from proxy.window import DamageCount, FieldCount, KnownEntities, Window
 
 PLAN_BYTES = 1024 * 1024
+FRESH_SECONDS = 300.0
+"""For how long a gate that was found open is told as open to who does not decide anew (OpenTelemetry)."""
 
 
 class UnknownNameError(ShadowreadError):
@@ -63,7 +65,7 @@ class Evidence:
         self.ledger = ledger
         self._now = now
         self._rules = rules
-        self._open: dict[tuple[str, ...], float] = {}
+        self._open: dict[tuple[str, ...], datetime | None] = {}
         self._dated: tuple[date, tuple[DatedRule, ...]] | None = None
 
     async def domains(self) -> dict[str, Any]:
@@ -99,8 +101,9 @@ class Evidence:
 
     @property
     def open_gates(self) -> Mapping[tuple[str, ...], float]:
-        """1 for each domain whose gate was open when it was last decided on, otherwise 0, also when it cannot be told."""
-        return self._open
+        """1 for each domain whose gate was found open and not long ago, otherwise 0, also when it cannot be told."""
+        oldest = self._now() - timedelta(seconds=FRESH_SECONDS)
+        return {name: float(at is not None and at >= oldest) for name, at in self._open.items()}
 
     async def findings(
         self, domain: str | None = None, *, limit: int, state: FindingState | None = None
@@ -146,7 +149,7 @@ class Evidence:
         try:
             return await self._decide(names)
         except LedgerError:
-            self._open.update({(name,): 0.0 for name in names})
+            self._open.update({(name,): None for name in names})
             raise
 
     async def _decide(self, names: Sequence[str]) -> list[_Decided]:
@@ -160,7 +163,7 @@ class Evidence:
             kept = NOTHING if of.window is None else beside.get(of.window.id, NOTHING)
             evidence = await self._evidence(of, kept, known, trouble)
             result = decide(name, self.settings.gate_of(name), evidence)
-            self._open[(name,)] = float(result.state == "open")
+            self._open[(name,)] = evidence.at if result.state == "open" else None
             made.append(_Decided(of, evidence, result))
             # A millisecond or two each: clients are served in between.
             await asyncio.sleep(0)

@@ -63,9 +63,10 @@ def _heading(domain: dict[str, Any]) -> Iterator[str]:
     if (window := domain["window"]) is not None:
         parts = "; ".join(f"{name} {value}" for name, value in sorted(window["parts"].items()))
         yield f"window since {_moment(window['started_at'])} UTC: {window['why']} ({parts})"
+    diffs = _diffs(domain, domain["verdicts"]["diff"])
     yield (
         f"{domain['observed']:,} exchanges in this window, {domain['comparisons']:,} compared, "
-        f"{_diffs(domain)} diffs of which {domain['known_gaps']:,} are explained by a known gap; "
+        f"{diffs} diffs of which {domain['known_gaps']:,} are explained by a known gap; "
         f"{domain['lifetime']['observed']:,} exchanges in all windows"
     )
     if domain["diff_rate"] is not None:
@@ -75,6 +76,11 @@ def _heading(domain: dict[str, Any]) -> Iterator[str]:
         yield f"never compared: {', '.join(never)}"
 
 
+def _diffs(domain: dict[str, Any], diffs: int) -> str:
+    """While nothing is proven a zero says nothing."""
+    return f"{diffs:,}" if diffs or domain["provenance"] != "unproven" else "?"
+
+
 def _routes(domain: dict[str, Any]) -> Iterator[list[Any]]:
     damaged = {one["route"]: one for one in domain["sensitivity"]["routes"]}
     for one in domain["routes"]:
@@ -82,7 +88,7 @@ def _routes(domain: dict[str, Any]) -> Iterator[list[Any]]:
         yield [
             one["route"],
             one["comparisons"],
-            one["verdicts"].get("diff", 0),
+            _diffs(domain, one["verdicts"].get("diff", 0)),
             damage["tried"],
             _share(damage["share"]),
         ]

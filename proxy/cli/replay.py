@@ -13,11 +13,12 @@ import click
 
 from proxy.cli.common import config_option, console, json_option, print_json, printable, settings_of, table
 from proxy.cli.root import Failure
+from proxy.ledger import Finding
 from proxy.model import Headers
 from proxy.opening import Opened, opening
 from proxy.settings import Settings
 from proxy.sweep.headers import read_headers
-from proxy.sweep.replay import Answer, Judged, Replay, Replayed, is_open
+from proxy.sweep.replay import Answer, Judged, Replay, Replayed, still_open
 
 EPILOG = """\b
 The exchanges kept for open findings are read again from both sides and judged as always; a finding that none of them
@@ -67,16 +68,18 @@ def replay(
         raise click.UsageError("name one of DOMAIN, --finding ID and --trace ID")
     settings = settings_of(config)
     fields = read_headers(headers) if headers else ()
-    judged, replayed = asyncio.run(_run(settings, Wish(domain, finding, trace), fields))
+    judged, replayed, more = asyncio.run(_run(settings, Wish(domain, finding, trace), fields))
     if as_json:
         print_json({"findings": [_judged_json(one) for one in judged], "traces": [_json(one) for one in replayed]})
     else:
         _show(judged, replayed)
-    answers = {one.answer for one in judged} or {one.answer for one in replayed}
-    sys.exit(_exit_code(answers))
+    if more:
+        click.echo("there are more open findings than are read at once: replay again", err=True)
+    answers = {one.answer for one in judged} | {one.answer for one in replayed}
+    sys.exit(_exit_code({*answers, "unknown"} if more else answers))
 
 
-async def _run(settings: Settings, wish: Wish, headers: Headers) -> tuple[list[Judged], list[Replayed]]:
+async def _run(settings: Settings, wish: Wish, headers: Headers) -> tuple[list[Judged], list[Replayed], bool]:
     if wish.domain is not None and wish.domain not in settings.domains:
         raise Failure(f"{printable(wish.domain)} is no domain; there are {', '.join(settings.domains)}")
     async with opening(settings, examine=False) as opened:
@@ -84,8 +87,9 @@ async def _run(settings: Settings, wish: Wish, headers: Headers) -> tuple[list[J
             raise Failure("no route has a shadow: there is nothing to hold the primary to")
         again = Replay(opened.verifier, opened.ledger, opened.chance, headers)
         if wish.trace is not None:
-            return [], [await _trace(opened, again, wish.trace)]
-        return await _findings(opened, again, wish), []
+            return [], [await _trace(opened, again, wish.trace)], False
+        wanted, more = await _wanted(opened, wish)
+        return [await again.finding(one) for one in wanted], [], more
 
 
 async def _trace(opened: Opened, again: Replay, id_: str) -> Replayed:
@@ -95,15 +99,14 @@ async def _trace(opened: Opened, again: Replay, id_: str) -> Replayed:
     return await again.trace(stored)
 
 
-async def _findings(opened: Opened, again: Replay, wish: Wish) -> list[Judged]:
-    if wish.finding is not None:
-        one = await opened.ledger.finding(wish.finding)
-        if one is None:
-            raise Failure(f"there is no finding {printable(wish.finding)}; shadowread findings --json lists their ids")
-        wanted = [one]
-    else:
-        wanted = [one for one in await opened.ledger.findings(wish.domain) if is_open(one)]
-    return [await again.finding(one) for one in wanted]
+async def _wanted(opened: Opened, wish: Wish) -> tuple[list[Finding], bool]:
+    """The findings to be replayed, and whether there are more than these."""
+    if wish.finding is None:
+        return await still_open(opened.ledger, wish.domain or "")
+    one = await opened.ledger.finding(wish.finding)
+    if one is None:
+        raise Failure(f"there is no finding {printable(wish.finding)}; shadowread findings --json lists their ids")
+    return [one], False
 
 
 def _exit_code(answers: set[Answer]) -> int:

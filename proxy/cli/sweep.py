@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +26,7 @@ from proxy.sweep.headers import read_headers
 from proxy.sweep.known import count_known
 from proxy.sweep.sweep import Pace, Sweep, Swept, resumable
 from proxy.sweep.targets import Left, Target, targets
-from proxy.window import KnownEntities
+from proxy.window import KnownEntities, Window
 
 EPILOG = """\b
 Reads, through both sides and the verdicts of the proxy, what the routes of DOMAIN declare under `sweep:`. It can be
@@ -71,7 +71,9 @@ class Summary:
         if not any(one.progress.found for one in self.swept):
             return 2
         whole = all(one.progress.finished and not one.problem for one in self.swept)
-        return 0 if whole and all(_equal(one) == one.progress.done for one in self.swept) else 1
+        # What both sides miss or refuse is equal and was not read.
+        read = all(one.progress.found == _equal(one) == one.progress.done for one in self.swept)
+        return 0 if whole and read and not any(one.missing for one in self.left) else 1
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -171,11 +173,12 @@ async def _run(settings: Settings, wish: Wish) -> Summary:
             swept = []
             for target in made:
                 bars.begin(target)
-                known_place = resumable(before, target.route, window.id if window else "")
+                known_place = resumable(before, target, census, window.id if window else "")
                 swept.append(await sweeping.route(wish.domain, target, known_place))
                 if stopping.is_set():
                     break
         await opened.ledger.flush()
+        swept = [held_to(opened.ledger.window(wish.domain), one) for one in swept]
         counts = (await opened.ledger.domains()).get(wish.domain)
         kinds = {target.entity for target in made}
         return Summary(
@@ -197,8 +200,15 @@ def _known_kinds(made: Sequence[Target], known: Sequence[KnownEntities]) -> tupl
     listed = ", ".join(kinds) or "none at all"
     return (
         [one for one in made if one not in strange],
-        [Left(one.route, f"the id map knows no entity {one.entity}; it knows {listed}") for one in strange],
+        [Left(one.route, f"the id map knows no entity {one.entity}; it knows {listed}", True) for one in strange],
     )
+
+
+def held_to(window: Window | None, one: Swept) -> Swept:
+    """A route whose evidence belongs to an earlier window than that of the routes after it."""
+    if one.problem or window is None or one.progress.window == window.id:
+        return one
+    return replace(one, problem=f"a new evidence window began meanwhile ({window.why}): sweep again")
 
 
 def _stop_on_signals(sweeping: Sweep, stack: ExitStack) -> asyncio.Event:
@@ -257,7 +267,7 @@ def _show(out: Console, summary: Summary) -> None:
             one.progress.found,
             _equal(one),
             ", ".join(f"{name} {n}" for name, n in sorted(one.progress.ended.items()) if name not in EQUAL),
-            "finished" if one.progress.finished else one.problem or "not finished",
+            one.problem or ("finished" if one.progress.finished else "not finished"),
         ]
         for one in summary.swept
     ]

@@ -21,9 +21,16 @@ def blind(damages: tuple[DamageCount, ...]) -> list[DamageCount]:
     return sorted(found, key=lambda one: (-one.tried, one.path, one.route, one.damage))
 
 
+def dim(damages: tuple[DamageCount, ...]) -> list[DamageCount]:
+    """Damaged values that were seen, but not always: the smallest share first. Sums over many paths lose them."""
+    found = [one for one in damages if one.damage in VALUE_DAMAGES and 0 < one.seen < one.tried]
+    return sorted(found, key=lambda one: (one.seen / one.tried, one.path, one.route, one.damage))
+
+
 def spot(one: DamageCount) -> str:
+    seen = f", {one.seen:,} seen" if one.seen else ""
     hidden = f", hidden by {one.rule}" if one.rule else ""
-    return f"{one.path} of {one.route} ({one.damage}, {one.tried:,} tried{hidden})"
+    return f"{one.path} of {one.route} ({one.damage}, {one.tried:,} tried{seen}{hidden})"
 
 
 def accepted(limits: GateSettings, one: DamageCount) -> bool:

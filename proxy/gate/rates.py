@@ -103,9 +103,9 @@ def failures(limits: GateSettings, evidence: GateEvidence) -> Condition:
 
 
 def skips(limits: GateSettings, evidence: GateEvidence) -> Condition:
-    """Out of all finished exchanges but those that were left out on purpose."""
+    """Out of what could have been compared: not what was left out on purpose, nor what the primary failed to answer."""
     found = evidence.total(SKIPS - NOT_ASKED)
-    wanted = evidence.total(verdict for verdict in Verdict if verdict not in NOT_ASKED)
+    wanted = evidence.comparisons + evidence.total(FAILURES) + found
     limit = limits.max_skip_rate
     if not wanted:
         text = "No sampled exchange was seen, so the skip rate is not known."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.gate.blind import accepted, blind, spot
+from proxy.gate.blind import accepted, blind, dim, spot
 from proxy.gate.evidence import GateEvidence
 from proxy.gate.words import listed, number
 from proxy.notes import Note, notes_of
@@ -26,6 +26,9 @@ def _notes(limits: GateSettings, evidence: GateEvidence) -> Iterator[Note]:
     if spots:
         text = f"{number(len(spots), 'blind spot')} accepted under gate.accept_blind: {listed(map(spot, spots))}."
         yield Note("accepted_blind_spots", len(spots), text)
+    if dull := [one for one in dim(evidence.damages) if not accepted(limits, one)]:
+        text = f"{number(len(dull), 'place')} where a damaged value was not always seen: {listed(map(spot, dull))}."
+        yield Note("dim_spots", len(dull), text)
     if not limits.provenance:
         text = (
             "No proof is asked for that the shadow reads its own store (gate.provenance), so a zero may mean nothing."

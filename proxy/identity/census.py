@@ -40,9 +40,9 @@ BEGINNING = Place()
 
 
 class Located(NamedTuple):
-    """A pair of ids, and the place behind it."""
+    """A pair of ids, None where a row bears none that can be used, and the place behind it."""
 
-    pair: IdPair
+    pair: IdPair | None
     place: Place
 
 
@@ -71,6 +71,11 @@ class Census:
         dsn = None if settings.postgres is None else settings.postgres.dsn.get_secret_value()
         return cls(dsn, sources_of(settings), clock=clock)
 
+    @property
+    def sources(self) -> str:
+        """What is walked, and in which order: a place means something to the same sources only."""
+        return repr(self._sources)
+
     async def known(self) -> list[KnownEntities]:
         """How many entities of each kind there are.
 
@@ -94,10 +99,9 @@ class Census:
             source = self._sources[number]
             after = behind.after if number == behind.source else ""
             while page := await self._page(source, entity, after):
-                usable = [(raw, pair) for raw, pair in page if pair is not None]
-                seen = await self._seen(entity, number, [pair.legacy for _, pair in usable])
-                for raw, pair in usable:
-                    if pair.legacy not in seen:
+                seen = await self._seen(entity, number, [pair.legacy for _, pair in page if pair is not None])
+                for raw, pair in page:
+                    if pair is None or pair.legacy not in seen:
                         yield Located(pair, Place(number, raw))
                 after = page[-1][0]
 

@@ -116,6 +116,11 @@ class GapTables:
             if not wait.done():
                 wait.set_exception(IdentityError(f"gaps: the table cannot be asked: {text}"))
             return
+        except BaseException:
+            # Who waits would wait for ever, and hold the place of another exchange.
+            if not wait.done():
+                wait.set_exception(IdentityError("the tables of gaps could not be asked, or are being closed"))
+            raise
         now = self._clock()
         if len(self._known) + len(ids) > ANSWERS:
             self._known.clear()

@@ -7,18 +7,19 @@ take in what the file says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from proxy.ledger.details import clean
 from proxy.ledger.epoch import Epoch
 from proxy.ledger.journal import DOMAIN_BYTES, shorten
-from proxy.ledger.windows import Stored, Unsaved, changes
+from proxy.ledger.windows import Stored, Unsaved, changes, cut_why, why_of
 from proxy.window import Window
 
 FIRST_WHY = "the first window of this domain"
+REPLACED_WHY = "the ledger was deleted or replaced: nothing of before is left"
 PARTS = 16
-PART_CHARACTERS = 200
-WHY_CHARACTERS = 500
+PART_BYTES = 200
 QUARREL = timedelta(minutes=1)
 """How often a process takes a domain back from another one that counts it under other rules."""
 
@@ -38,7 +39,7 @@ class Book:
     def enter(self, domain: str, parts: Mapping[str, str], at: datetime) -> Window:
         """See `Ledger.enter`."""
         domain = shorten(domain, DOMAIN_BYTES)
-        known = {clean(name[:PART_CHARACTERS]): clean(text[:PART_CHARACTERS]) for name, text in parts.items()}
+        known = {shorten(clean(name), PART_BYTES): shorten(clean(text), PART_BYTES) for name, text in parts.items()}
         known = dict(sorted(known.items())[:PARTS])
         self._own.setdefault(domain, {}).update(known)
         epoch = self._current.get(domain)
@@ -83,6 +84,9 @@ class Book:
             # One that was in a file before stays what it is; one begun while there was no file may be in this one.
             epoch.alone = epoch.alone or epoch.seq is not None
             if epoch.id not in known:
+                if epoch.seq is not None:
+                    # What it counted and when it was watched went with the other file.
+                    epoch.window = replace(epoch.window, started_at=self._clock(), why=REPLACED_WHY)
                 epoch.seq = None
                 self._unsaved[epoch.id] = epoch
             else:
@@ -129,9 +133,8 @@ class Book:
 
     def _change(self, old: Window, changed: list[str], at: datetime) -> Epoch:
         own = self._own[old.domain]
-        why = "; ".join(f"{name} changed from {old.parts[name]} to {own[name]}" for name in changed)
         parts = {**old.parts, **own}
-        return self._begin(Window(self._fresh_id(), old.domain, parts, at, cut_why(why)))
+        return self._begin(Window(self._fresh_id(), old.domain, parts, at, why_of(changed, old.parts, own)))
 
     def _begin(self, window: Window, *, alone: bool = False) -> Epoch:
         if (old := self._current.get(window.domain)) is not None:
@@ -150,7 +153,3 @@ class Book:
         epoch.window, epoch.seq = stored.window, stored.seq
         domain = stored.window.domain
         self._seen[domain] = max(stored.seq, self._seen.get(domain, 0))
-
-
-def cut_why(why: str) -> str:
-    return clean(why)[:WHY_CHARACTERS]

@@ -92,6 +92,11 @@ class DetailsBatch:
     def __bool__(self) -> bool:
         return bool(self.findings or self.overflow or self.traces or self.tolerated or self.entities)
 
+    def bare(self) -> DetailsBatch:
+        """The same without traces."""
+        findings = tuple(replace(finding, first_trace=None, last_trace=None) for finding in self.findings)
+        return replace(self, findings=findings, traces=(), links=())
+
 
 class TraceQueue:
     """Traces that wait to be written: the newest, and the first ones of findings before all others."""
@@ -178,6 +183,15 @@ class Details:
         self._findings, self._overflow, self._links = {}, Counter(), []
         self._tolerated, self._entities = Counter(), {}
         return batch
+
+    def reopened(self, findings: set[str], places: set[Place]) -> None:
+        """Start from what a file just opened knows: what was written may have been in another one."""
+        self.known, self.places, self._seen = findings, places, {}
+
+    def given_up(self, batch: DetailsBatch) -> None:
+        """What `batch` bears is not in the file after all."""
+        self.known.difference_update(finding.id for finding in batch.findings)
+        self._seen = {}
 
     def forget(self, epochs: set[Epoch], windows: set[str]) -> None:
         """Remember of what was seen only what belongs to one of these."""

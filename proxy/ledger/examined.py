@@ -19,7 +19,7 @@ from proxy.ledger.schema import joined, metadata
 from proxy.window import DamageCount, FieldCount
 
 MAX_ROWS = 20_000
-"""Rows of one table that a window may have; what goes past is counted under `OTHER_PATHS` of its route."""
+"""Rows of one table that a window may have; what goes past is counted together, see `_instead`."""
 _BATCH = 500
 
 Counted = TypeVar("Counted", FieldCount, DamageCount)
@@ -203,5 +203,14 @@ async def _within(connection: AsyncConnection, table: Table, window_id: str, fou
                 known_paths.add((one.route, one.path))
                 paths[one.route] = paths.get(one.route, 0) + 1
         else:
-            kept.append(replace(one, path=OTHER_PATHS))
+            kept.append(replace(one, path=_instead(one)))
     return kept
+
+
+def _instead(one: FieldCount | DamageCount) -> str:
+    """Where a place past the limits is counted: what a rule hides under the path of the rule, apart from what is seen
+    elsewhere, so that it stays a blind spot."""
+    if isinstance(one, DamageCount) and not one.seen:
+        path = one.rule.partition(" ")[2]
+        return path if path.startswith("$") else OTHER_PATHS
+    return OTHER_PATHS

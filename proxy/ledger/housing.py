@@ -42,6 +42,10 @@ class Housing:
         if self._unused > MOST_UNUSED:
             self._complete = False
 
+    def renew(self) -> None:
+        """Have the journal made anew: the names in it are those that another file knew."""
+        self._complete = False
+
     def settle(self, rehouse: Callable[[], None]) -> None:
         """Make a journal where there is none that holds everything; `rehouse` then asks for all places again."""
         if self._journal is not None and self._complete and self._journal.exists():

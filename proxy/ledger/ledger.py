@@ -302,6 +302,7 @@ class Ledger(LedgerReader):
         self._housing.settle(self._tally.rehouse)
         if self._file is not None and not self._file.is_there():
             await self._drop_file()
+            self._housing.renew()
             raise LedgerError(
                 f"{self.path} was deleted or replaced while it was in use: the evidence in it is gone, "
                 "a new ledger begins with what is counted from now on"
@@ -323,7 +324,7 @@ class Ledger(LedgerReader):
         self._book.load(file.newest, file.windows)
         details = self._tally.details
         waiting = (one.id for batch in self._waiting() for one in batch.details.findings)
-        details.known, details.places = file.findings.union(waiting), file.places
+        details.reopened(file.findings.union(waiting), file.places)
         self._file, self._engine = file, file.engine
         async with self._commit:
             with suppress(LedgerError):
@@ -341,13 +342,14 @@ class Ledger(LedgerReader):
         self._housing.close(remove=remove)
 
     def _spoiled(self, error: Exception) -> None:
-        """Something in the batch cannot be stored at all: keep the counts and give up the rest."""
-        log.error(
-            "a batch could not be written; its findings and traces are given up, its counts are kept",
-            exc_info=error,
-        )
-        if self._batch is not None:
-            self._lost_traces += len(self._batch.details.traces)
-            self._batch = replace(self._batch, details=DetailsBatch())
-            self._packed = ()
+        """Something in the batch cannot be stored at all: give up its traces, then its findings, never its counts."""
+        batch = self._batch
+        given_up = "traces" if batch is not None and batch.details.traces else "findings"
+        log.error("a batch could not be written; its %s are given up, its counts are kept", given_up, exc_info=error)
+        if batch is not None and batch.details.traces:
+            self._lost_traces += len(batch.details.traces)
+            self._batch, self._packed = replace(batch, details=batch.details.bare()), ()
+        elif batch is not None:
+            self._batch = replace(batch, details=DetailsBatch())
+            self._tally.details.given_up(batch.details)
         self._health.failed(f"{self.path}: {type(error).__name__}: {error}")

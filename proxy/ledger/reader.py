@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from proxy.errors import LedgerError
 from proxy.gate import GateResult
 from proxy.ledger import chain, query, schema, windows
-from proxy.ledger.book import cut_why
 from proxy.ledger.chain import Decision, Entry
 from proxy.ledger.database import (
     Trouble,
@@ -162,7 +161,7 @@ class LedgerReader:
         async def begin(connection: AsyncConnection) -> Window:
             last = (await windows.newest(connection)).get(domain)
             parts = {} if last is None else last.window.parts
-            stored = await windows.add(connection, Window(token_hex(8), domain, parts, at, cut_why(why)))
+            stored = await windows.add(connection, Window(token_hex(8), domain, parts, at, windows.cut_why(why)))
             await windows.fold(connection)
             return stored.window
 

@@ -80,19 +80,28 @@ class Timing:
         return batch
 
 
-async def write_timing(connection: AsyncConnection, batch: TimingBatch, current: set[str]) -> None:
-    """What comes late for a window that is over is not kept."""
+async def write_timing(connection: AsyncConnection, batch: TimingBatch, started: Mapping[str, int]) -> None:
+    """`started` says when the current windows began.
+
+    What comes late for a window that is over is not kept, nor what was watched before one began in this file.
+    """
     paces = [
         {"window": window, "domain": domain, "side": side.value, "bucket": bucket, "n": n}
         for (window, domain, side, bucket), n in batch.paces.items()
-        if window in current
+        if window in started
     ]
     await add(connection, schema.latency, ("window", "domain", "side", "bucket"), "n", paces)
     table = schema.watches
     rows = [
-        {"window": window, "domain": domain, "began": began, "ended": to_us(watch.ended), "why": watch.why}
+        {
+            "window": window,
+            "domain": domain,
+            "began": max(began, started[window]),
+            "ended": to_us(watch.ended),
+            "why": watch.why,
+        }
         for (window, domain, began), watch in batch.watches.items()
-        if window in current
+        if window in started and to_us(watch.ended) >= started[window]
     ]
     statement = insert(table)
     statement = statement.on_conflict_do_update(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
+from proxy.ledger.details import clean
 from proxy.ledger.moments import from_us, to_us
 from proxy.window import RULES, Window
 
@@ -22,6 +23,7 @@ OLD = ""
 """The window of everything that is of no window any more."""
 UNKNOWN_PARTS = json.dumps({RULES: "unknown"})
 """The parts of a window of which nobody knows what it belongs to: any rules begin another one."""
+WHY_CHARACTERS = 500
 BEFORE_WHY = "counted before windows were kept"
 ORPHANED_WHY = "begun by a process that died before it could write down what for"
 
@@ -55,6 +57,15 @@ def before_id(domain: str) -> str:
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """The parts that both name, and differently."""
     return [name for name in new if old.get(name, new[name]) != new[name]]
+
+
+def why_of(changed: Iterable[str], old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Why the parts that changed began another window."""
+    return cut_why("; ".join(f"{name} changed from {old[name]} to {new[name]}" for name in changed))
+
+
+def cut_why(why: str) -> str:
+    return clean(why)[:WHY_CHARACTERS]
 
 
 async def newest(connection: AsyncConnection) -> dict[str, Stored]:
@@ -203,8 +214,12 @@ async def _save(connection: AsyncConnection, run: str, one: Unsaved) -> Stored:
     row = (await connection.execute(select(table).where(table.c.id == became))).one_or_none()
     if row is None:
         last = await _last(connection, window.domain)
-        if last is None or one.alone or last.seq <= one.seen or changes(last.window.parts, window.parts):
+        if last is None or one.alone or last.seq <= one.seen:
             return await add(connection, window)
+        if changed := changes(last.window.parts, window.parts):
+            # It was begun without knowing of the one that it now follows.
+            why = why_of(changed, last.window.parts, window.parts)
+            return await add(connection, replace(window, why=why))
         await connection.execute(
             insert(schema.joined).values(run=run, own=window.id, window=last.window.id).on_conflict_do_nothing()
         )

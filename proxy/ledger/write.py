@@ -48,9 +48,9 @@ async def write_batch(
     await connection.execute(update(runs).where(runs.c.id == run).values(sequence=batch.sequence, closed_at=None))
     await add_observed(connection, run, batch.routes)
     await add_verdicts(connection, batch.verdicts)
-    current = {stored.window.id for stored in (await newest(connection)).values()}
-    await write_timing(connection, batch.timing, current)
-    await _write_details(connection, batch.details, packed, bounds, current)
+    started = {stored.window.id: to_us(stored.window.started_at) for stored in (await newest(connection)).values()}
+    await write_timing(connection, batch.timing, started)
+    await _write_details(connection, batch.details, packed, bounds, set(started))
     await age_findings(connection, batch.verdicts, bounds.gone_after)
 
 

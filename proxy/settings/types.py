@@ -149,7 +149,8 @@ def _dsn(secret: SecretStr) -> SecretStr:
     # What does not fit would be read as a host or a port, and quoted in errors that are stored and shown.
     if text and not _DSN.fullmatch(text):
         raise ValueError(
-            "cannot be told apart into user, password, host and port; write @ / ? # % in a password as %40 %2F %3F %23 %25"
+            "cannot be told apart into user, password, host and port; "
+            "write @ / ? # % in a password as %40 %2F %3F %23 %25"
         )
     return secret
 

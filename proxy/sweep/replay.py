@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from comparators.paths import pattern_of
-from proxy.ledger import Finding, FindingState, Ledger, findings
+from proxy.ledger import Finding, FindingState, Ledger, LedgerReader, findings, reader
 from proxy.ledger.details import PATH_CHARACTERS, clean, finding_id
 from proxy.model import COMPARISONS, Headers, ReadRequest, Trace, Verdict
 from proxy.sweep.sweep import Asks
@@ -170,6 +170,9 @@ def _judgement(replayed: Sequence[Replayed]) -> tuple[Answer, str]:
     return "gone", f"none of {len(replayed)} stored exchanges differs any more"
 
 
-def is_open(finding: Finding) -> bool:
-    """Whether a finding is still to be replayed."""
-    return finding.state is not FindingState.GONE
+async def still_open(ledger: LedgerReader, domain: str) -> tuple[list[Finding], bool]:
+    """The findings of a domain that are still to be replayed, and whether there may be more than these."""
+    states = [state for state in FindingState if state is not FindingState.GONE]
+    # Asked for by state: those that are gone must not take the room of those that are not.
+    found = [await ledger.findings(domain, state=state) for state in states]
+    return [one for some in found for one in some], any(len(some) >= reader.PAGE for some in found)

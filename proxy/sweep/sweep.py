@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from proxy.ledger import Ledger, sweeps
 from proxy.ledger.sweeps import Progress
 from proxy.model import COMPARISONS, Headers, ReadRequest, Verdict
 from proxy.sweep.frontier import Frontier, Piece
-from proxy.sweep.targets import Target, first_page, next_page, page_query
+from proxy.sweep.targets import Target, first_page, next_page, page_fault, page_query
 from proxy.verify.case import Asked, Chance
 from proxy.verify.entity import was_there
 
@@ -28,6 +29,8 @@ KEEP_SECONDS = 1.0
 MOST_PAGES = 100_000
 ATTEMPTS = 6
 """How often a read is tried that the shadow's breaker, or a lack of room, keeps from being made."""
+UNUSABLE = Piece(1, 0, {"no usable id": 1})
+"""A row of the id map that nothing can be read of."""
 _NOT_NOW = frozenset({Verdict.BREAKER_OPEN, Verdict.NO_ROOM, Verdict.PAUSED})
 
 
@@ -114,10 +117,11 @@ class Sweep:
         """Sweep one route from where `before` ended, else from its beginning. Raises IdentityError and LedgerError."""
         now = self._chance.now()
         window = self._ledger.window(domain)
-        started = before or Progress(domain, target.route, window.id if window else "", now, now)
+        key = key_of(target, self._census)
+        started = before or Progress(domain, target.route, window.id if window else "", now, now, f"{key} ")
         if started.finished:
             return Swept(target, started, started.done)
-        frontier = Frontier(started.place, Piece(started.done, started.found, started.ended))
+        frontier = Frontier(started.place.partition(" ")[2], Piece(started.done, started.found, started.ended))
         problems: list[str] = []
         over = asyncio.Event()
         try:
@@ -144,9 +148,9 @@ class Sweep:
             return await self._pages(target, frontier, problems)
         room = asyncio.Semaphore(self._pace.concurrency)
 
-        async def one(number: int, pair: IdPair) -> None:
+        async def one(number: int, pair: IdPair | None) -> None:
             try:
-                frontier.end(number, await self._piece(target, pair))
+                frontier.end(number, UNUSABLE if pair is None else await self._piece(target, pair, problems))
             finally:
                 room.release()
 
@@ -166,14 +170,15 @@ class Sweep:
             raise failure
         return not self._stopping
 
-    async def _piece(self, target: Target, pair: IdPair) -> Piece:
+    async def _piece(self, target: Target, pair: IdPair, problems: list[str]) -> Piece:
         tally = _Tally()
         if target.pages is None:
             tally.add(await self._ask(target.path(pair)))
         else:
             async with aclosing(self._each_page(target, pair, first_page(target.pages))) as pages:
-                async for asked, _ in pages:
+                async for asked, _, fault in pages:
                     tally.add(asked)
+                    problems += filter(None, [fault])
         return tally.piece
 
     async def _pages(self, target: Target, frontier: Frontier, problems: list[str]) -> bool:
@@ -182,11 +187,12 @@ class Sweep:
             return True
         behind = frontier.place or first_page(target.pages)
         async with aclosing(self._each_page(target, None, behind)) as pages:
-            async for asked, following in pages:
+            async for asked, following, fault in pages:
                 tally = _Tally()
                 tally.add(asked)
                 frontier.end(frontier.begin(behind if following is None else following), tally.piece)
                 if following is None:
+                    problems += filter(None, [fault])
                     if not was_there(asked.primary):
                         said = "nothing" if asked.primary is None else asked.detail or f"status {asked.primary.status}"
                         problems.append(f"the pages end where the primary answered {said}")
@@ -199,19 +205,22 @@ class Sweep:
 
     async def _each_page(
         self, target: Target, pair: IdPair | None, value: str
-    ) -> AsyncGenerator[tuple[Asked, str | None]]:
-        """Each page as it was read, and the value of the one behind it."""
+    ) -> AsyncGenerator[tuple[Asked, str | None, str]]:
+        """Each page as it was read, the value of the one behind it, and why that cannot be told."""
         pages, path = target.pages, target.path(pair)
         if pages is None:
             return
         for _ in range(MOST_PAGES):
             query = page_query(pages, value)
             asked = await self._ask(f"{path}?{query}" if query else path)
-            following = None
+            following, fault = None, ""
             if was_there(asked.primary) and asked.primary is not None and asked.primary.body is not None:
                 document = decode(asked.primary.body)
-                following = None if isinstance(document, Unparseable) else next_page(pages, value, document)
-            yield asked, following
+                if isinstance(document, Unparseable):
+                    fault = "a page is no JSON"
+                else:
+                    following, fault = next_page(pages, value, document), page_fault(pages, value, document)
+            yield asked, following, fault
             if following is None:
                 return
             value = following
@@ -254,7 +263,7 @@ class Sweep:
         reached = replace(
             started,
             updated_at=self._chance.now(),
-            place=frontier.place,
+            place=f"{started.place.partition(' ')[0]} {frontier.place}",
             done=frontier.done,
             found=frontier.found,
             ended=dict(frontier.ended),
@@ -276,7 +285,14 @@ def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException
             yield one
 
 
-def resumable(kept: Mapping[str, Progress], route: str, window: str) -> Progress | None:
-    """What a sweep of `route` can go on with: what was found in the evidence window that still counts."""
-    found = kept.get(route)
-    return found if found is not None and found.window == window else None
+def key_of(target: Target, census: Census) -> str:
+    """What tells one sweep of a route from another: its places mean nothing to a sweep of other things."""
+    told = f"{target.entity} {target.step} {target.by_uuid} {target.pages!r} {census.sources}"
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def resumable(kept: Mapping[str, Progress], target: Target, census: Census, window: str) -> Progress | None:
+    """What a sweep can go on with: what was found in the evidence window that still counts, by the same sweep."""
+    found = kept.get(target.route)
+    same = found is not None and found.window == window and found.place.partition(" ")[0] == key_of(target, census)
+    return found if same else None

@@ -38,10 +38,11 @@ class Target:
 
 
 class Left(NamedTuple):
-    """A route that is not swept, and why."""
+    """A route that is not swept, and why. `missing`: it was to be swept, and the id map has nothing for it."""
 
     route: str
     why: str
+    missing: bool = False
 
 
 def targets(settings: Settings, domain: str) -> tuple[list[Target], list[Left]]:
@@ -103,6 +104,18 @@ def next_page(pages: PagesSettings, value: str, document: Any) -> str | None:
     if not items or not isinstance(items, list | dict):
         return None
     return str(int(value) + pages.step)
+
+
+def page_fault(pages: PagesSettings, value: str, document: Any) -> str:
+    """Why the pages cannot be followed from one that was answered with `document`; "" where they can, or end here."""
+    if pages.next is None:
+        first = value == first_page(pages)
+        listed = isinstance(_at(document, pages.items), list | dict)
+        return f"the first page has no list at {pages.items}" if first and not listed else ""
+    found = _at(document, pages.next)
+    if found in (None, "", False) or next_page(pages, value, document) is not None:
+        return ""
+    return f"what stands at {pages.next} of a page leads to no other page"
 
 
 def _at(document: Any, path: str) -> Any:

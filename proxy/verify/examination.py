@@ -90,7 +90,7 @@ def examine(
         draw = random.Random(seed).random  # noqa: S311 - chooses among damages
         opposite = None if primary is shadow else primary
         for damage in damages(shadow, limit=limit, draw=draw, ids=job.ids, tried=tried, opposite=opposite):
-            if seen and clock() > until:
+            if clock() > until and seen:
                 break
             body = _encoded(damage.document)
             if damage.opposite:

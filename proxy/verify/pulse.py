@@ -149,8 +149,8 @@ class Pulse:
         """One pulse of every domain."""
         at = self._clock()
         if at.date() != self._day:
-            self._day = at.date()
             self._on_new_day()
+            self._day = at.date()  # only now: what has failed is tried again with the next pulse
         for domain, beat in self._beats.items():
             window = self._ledger.window(domain)
             if window is not None and (watch := beat.pulse(at, window, self._tallies.take(domain))) is not None:

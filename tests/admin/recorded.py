@@ -180,6 +180,7 @@ async def examine(connection: AsyncConnection, windows: Mapping[str, str], at: d
     damages = [
         DamageCount(route, "$.name", "text", 100, 100),
         DamageCount(route, "$.tags", "swap_elements", 9, 3, "order $.tags"),
+        DamageCount("GET /api/users", "$", "drop", 1, 1),
     ]
     await examined.add(connection, users, fields, damages, domain="users")
     hidden = DamageCount("GET /api/payments", "$.requestId", "text", 40, 0, "ignore $.requestId")

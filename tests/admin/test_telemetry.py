@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from comparators.model import Kind
 from proxy import telemetry
+from proxy.admin.evidence import FRESH_SECONDS, Evidence
+from proxy.errors import LedgerError
 from proxy.model import Side, Verdict
 from proxy.telemetry import Figures, Gauge
 from tests.admin.conftest import Site
+from tests.admin.recorded import AT
 
 ROUTE = 'GET /api/"odd"/{id}'
 
@@ -108,3 +112,23 @@ async def test_a_scrape_decides_the_gates_and_stores_nothing(site: Site) -> None
     assert 'shadowread_gate_open{domain="users"} 1.0' in text
     assert 'shadowread_gate_open{domain="payments"} 0.0' in text
     assert await site.ledger.decisions() == []
+
+
+async def test_a_gate_is_told_as_open_only_while_it_is_known_to_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = AT
+    evidence = Evidence(site.settings, site.ledger, now=lambda: now)
+    await evidence.gates()
+    assert evidence.open_gates["users",] == 1
+    now = AT + timedelta(seconds=FRESH_SECONDS + 1)
+    assert evidence.open_gates["users",] == 0, "nobody has decided since"
+    now = AT
+    await evidence.gates(["users"])
+
+    async def unreadable() -> None:
+        raise LedgerError("gone")
+
+    monkeypatch.setattr(site.ledger, "domains", unreadable)
+    assert evidence.open_gates["users",] == 1
+    with pytest.raises(LedgerError):
+        await evidence.gates()
+    assert evidence.open_gates["users",] == 0

@@ -15,7 +15,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from proxy.cli.proving import Proved, Sensitivity
 from proxy.ledger import Canary, LedgerReader, examined, standing
+from proxy.window import Proof, Standing, Window
 from tests.e2e.backends import Script, backend, response, target_of
 from tests.ledger.support import opened
 
@@ -179,6 +181,36 @@ async def test_a_rule_that_hides_a_field_is_named(tmp_path: Path, pg_database: s
         _, _, shown = await made.run("prove", "users", "--target", f"/api/users/{IDS[0]['legacy']}")
         assert "ignore $..bio" in shown
         assert pg_database.partition("://")[2].partition("@")[0].partition(":")[2] not in text + shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "proofs", "code"),
+    [
+        (("health",), ("proven", "unknown"), 0),
+        (("health", "scans"), ("proven", "unknown"), 2),
+        (("health",), ("proven", "failed"), 1),
+        ((), ("proven", "unknown"), 2),
+        ((), ("proven", "proven"), 0),
+    ],
+)
+def test_nothing_asked_for_is_not_all_proven(asked: tuple[str, ...], proofs: tuple[Proof, Proof], code: int) -> None:
+    now = datetime.now(UTC)
+    standings = (Standing("d", "health", proofs[0], "", now), Standing("d", "scans", proofs[1], "", now))
+    proved = Proved(Window("w", "d", {}, now, ""), asked, standings, Sensitivity(0, 0, (), ()), None)
+    assert proved.exit_code == code
+
+
+@pytest.mark.slow
+async def test_a_command_that_is_asked_to_end_takes_its_mark_back_first(tmp_path: Path, pg_database: str) -> None:
+    async with shop(tmp_path, pg_database, scans="false", hang_on="canary") as made:
+        process = await made.start("prove", "users", "--canary", "--target", f"/api/users/{IDS[3]['legacy']}")
+        async with asyncio.timeout(40):
+            await made.hanging.wait()
+        assert any("canary" in bio for bio in await made.bios())
+        process.terminate()
+        out, err = await process.communicate()
+        assert (process.returncode, b"Traceback" in out + err) == (143, False), err
+        assert await made.bios() == {"likes tea"}
 
 
 @pytest.mark.slow

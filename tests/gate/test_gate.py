@@ -114,6 +114,11 @@ def test_the_bound_says_how_many_comparisons_are_missing() -> None:
     assert opened.state == "open"
 
 
+def test_errors_of_the_primary_do_not_thin_out_what_was_skipped() -> None:
+    verdicts = {Verdict.MATCH: 12_000, Verdict.NO_ROOM: 1_000, Verdict.PRIMARY_ERROR: 1_000_000}
+    assert "1,000 of 13,000 sampled exchanges" in failed(decide("users", STRICT, evidence(verdicts)))["skips"]
+
+
 def test_a_pause_that_a_check_asked_for_is_no_skip() -> None:
     paused = evidence({Verdict.MATCH: 12_000, Verdict.PAUSED: 10**6})
     assert decide("users", STRICT, paused).state == "open"

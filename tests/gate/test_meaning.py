@@ -7,7 +7,7 @@ import pytest
 from proxy.gate import decide
 from proxy.gate.blind import covers
 from proxy.model import Verdict
-from proxy.window import FieldCount
+from proxy.window import DamageCount, FieldCount
 from tests.gate.making import SAME_STORE, STRICT, damage, evidence, failed, limits, standing
 
 ONE = ("GET /a",)
@@ -67,6 +67,13 @@ def test_only_the_checks_that_are_asked_for_count_and_asking_for_none_is_told() 
     assert [note.name for note in result.notes] == ["provenance_not_asked"]
 
 
+@pytest.mark.parametrize("check", ["health", "canary"])
+def test_who_asks_for_no_proof_still_hears_of_one_that_failed(check: str) -> None:
+    result = decide("users", limits(provenance=[]), evidence(standings=(standing(check, "failed", SAME_STORE),)))
+    assert (result.state, result.provenance, result.diff_rate) == ("closed", "unproven", None)
+    assert "both sides read the same store" in result.reasons[0]
+
+
 def test_too_little_damage_and_too_little_of_it_seen() -> None:
     few = failed(decide("users", STRICT, evidence(routes=ONE, damages=(damage(tried=60, seen=60),))))
     assert few == {
@@ -85,6 +92,16 @@ def test_no_damage_at_all_is_no_absence_of_blind_spots() -> None:
     assert decide("users", limits(min_damages=0), evidence(damages=())).state == "open"
 
 
+def test_each_route_needs_damage_of_its_own_to_its_body() -> None:
+    """A route whose answers were never damaged may hide anything, however much of the others was seen."""
+    beside = DamageCount("GET /b", "status", "status", 100, 100)
+    one = decide("users", STRICT, evidence(damages=(damage(tried=9_000, seen=9_000), beside)))
+    assert failed(one) == {
+        "blind_spots": "No damage was planted yet in answers of GET /b, so blind spots are not known. "
+        "Matching answers are needed that bear a body and are no refusal."
+    }
+
+
 def test_a_rule_that_hides_an_amount_keeps_the_gate_closed_until_it_is_accepted() -> None:
     hidden = damage("$.data[*].amount", 40, 0, "number", "ignore $..amount")
     dull = evidence(routes=ONE, damages=(damage(tried=1_000, seen=1_000), hidden))
@@ -99,13 +116,28 @@ def test_a_rule_that_hides_an_amount_keeps_the_gate_closed_until_it_is_accepted(
     assert told[:-1] in accepted.notes[0].text
 
 
+def test_a_value_that_is_seldom_seen_is_not_lost_among_many_others() -> None:
+    dull = evidence(routes=ONE, damages=(damage(tried=9_000, seen=9_000), damage("$.n", 90, 1, "number", "number $..")))
+    (note,) = decide("users", STRICT, dull).notes
+    assert note.text == (
+        "1 place where a damaged value was not always seen: "
+        "$.n of GET /a (number, 90 tried, 1 seen, hidden by number $..)."
+    )
+    assert [one.name for one in decide("users", limits(accept_blind=["$.n"]), dull).notes] == []
+
+
 def test_an_order_that_may_differ_is_no_blind_value() -> None:
     swapped = damage("$.tags", 5, 0, "swap_elements", "order any $.tags")
-    assert decide("users", STRICT, evidence(routes=ONE, damages=(damage(tried=1_000, seen=1_000), swapped))).state == "open"
+    assert (
+        decide("users", STRICT, evidence(routes=ONE, damages=(damage(tried=1_000, seen=1_000), swapped))).state
+        == "open"
+    )
 
 
 def test_what_is_not_seen_at_accepted_paths_is_not_held_against_it() -> None:
-    dull = evidence(routes=ONE, damages=(damage(tried=99, seen=99), damage("$.at", 50, 10), damage("$.at", 2, 2, "date")))
+    dull = evidence(
+        routes=ONE, damages=(damage(tried=99, seen=99), damage("$.at", 50, 10), damage("$.at", 2, 2, "date"))
+    )
     assert "111 of 151 planted damages" in failed(decide("users", STRICT, dull))["sensitivity"]
     assert decide("users", limits(accept_blind=["$.at"]), dull).state == "open"
 
@@ -141,6 +173,11 @@ def test_fields_without_a_value_are_named() -> None:
 )
 def test_which_places_a_path_accepts(rule: str, place: str, *, holds: bool) -> None:
     assert covers(rule, place) is holds
+
+
+def test_what_a_rule_hides_past_the_bounds_is_accepted_under_its_own_path() -> None:
+    assert covers("$..amount", "$..amount")
+    assert not covers("$.data[*].amount", "$..amount")
 
 
 def test_covering_is_quick_whatever_the_path() -> None:

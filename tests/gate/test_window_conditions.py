@@ -122,6 +122,19 @@ def test_a_kind_of_which_the_id_map_knows_few_needs_all_of_them() -> None:
     assert decide("users", STRICT, none_named).state == "open", "no route names a kind"
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        KnownEntities("user", 0, exact=True, at=AT),
+        KnownEntities("user", 3, exact=False, at=AT),
+        KnownEntities("user", 3, exact=True, at=AT - timedelta(days=2)),
+    ],
+)
+def test_a_count_that_is_none_or_guessed_or_old_asks_for_no_fewer(known: KnownEntities) -> None:
+    few = evidence(entities={"user": min(known.count, 3)}, known={"user": known})
+    assert "more of user" in failed(decide("users", STRICT, few))["entities"]
+
+
 def test_many_of_one_kind_do_not_stand_for_another() -> None:
     both = evidence(entity_kinds=("user", "passkey"), entities={"user": 10**6, "passkey": 99})
     (condition,) = [one for one in decide("users", STRICT, both).conditions if one.name == "entities"]

@@ -95,3 +95,16 @@ async def test_closing_leaves_nobody_waiting(writer: Writer, pg_database: str) -
         await gaps.close()
         (failed,) = await asyncio.wait_for(waiting, 5)
         assert isinstance(failed, IdentityError)
+
+
+async def test_closing_leaves_nobody_waiting_for_an_answer_either(writer: Writer, pg_database: str) -> None:
+    await writer.execute(TABLES)
+    async with tables(pg_database) as gaps, writer.transaction():
+        await writer.execute("LOCK TABLE gaps")
+        waiting = asyncio.gather(gaps.open_for([legacy(1)]), return_exceptions=True)
+        async with asyncio.timeout(5):
+            while not gaps.queries:  # noqa: ASYNC110 - the question itself has nobody to tell
+                await asyncio.sleep(0.01)
+        await gaps.close()
+        (failed,) = await asyncio.wait_for(waiting, 5)
+        assert isinstance(failed, IdentityError)

@@ -242,13 +242,34 @@ async def test_the_journal_of_a_deleted_ledger_does_not_count_in_a_new_one(tmp_p
 async def test_one_row_that_cannot_be_stored_does_not_stop_the_counts(tmp_path: Path) -> None:
     async with opened(tmp_path / "a.db") as ledger:
         diff(ledger, "t\ud800")
+        exchange(ledger, entity="1", entity_kind="user")
         await ledger.flush()
         assert not is_written(ledger)
         exchange(ledger)
         await ledger.flush()
         assert is_written(ledger)
         assert ledger.recording.dropped_traces == 1
-        assert (await ledger.domains())["users"].verdicts == {Verdict.DIFF: 1, Verdict.MATCH: 1}
+        counts = (await ledger.domains())["users"]
+        assert (counts.verdicts, counts.entities) == ({Verdict.DIFF: 1, Verdict.MATCH: 2}, 1)
+        finding = (await ledger.findings())[0]
+        assert (finding.differences, finding.sample_primary, finding.first_trace) == (1, '"a"', None)
+
+
+async def test_findings_that_cannot_be_stored_do_not_stop_the_counts(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
+        diff(ledger, "t")
+        exchange(ledger, entity="1", entity_kind="user")
+        (finding,) = ledger._tally.details._findings.values()
+        finding.known_gap = 2**70  # as no column takes it
+        for written in (False, False, True):  # with traces, with findings, with counts alone
+            await ledger.flush()
+            assert is_written(ledger) is written
+        assert await ledger.findings() == []
+        diff(ledger, "t")
+        exchange(ledger, entity="1", entity_kind="user")
+        await ledger.flush()
+        assert (await ledger.domains())["users"].entities == 1
+        assert (await ledger.findings())[0].sample_primary == '"a"'
 
 
 async def test_a_commit_that_worked_although_it_failed_is_not_repeated(

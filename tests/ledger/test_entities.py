@@ -40,6 +40,18 @@ async def test_distinct_entities_that_matched_by_kind(tmp_path: Path) -> None:
         assert await entities(ledger) == 1
 
 
+async def test_a_new_file_in_the_place_of_a_deleted_one_counts_them_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with opened(path) as ledger:
+        exchange(ledger, entity="a", entity_kind="user")
+        assert await entities(ledger) == 1
+        path.unlink()
+        for _ in range(2):
+            await ledger.flush()
+        exchange(ledger, entity="a", entity_kind="user")
+        assert await entities(ledger) == 1
+
+
 async def test_past_the_bound_they_are_estimated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entities_module, "ENTITY_LIMIT", 1_000)
     path = tmp_path / "a.db"

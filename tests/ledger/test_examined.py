@@ -100,6 +100,18 @@ async def test_a_window_has_so_many_rows_and_no_more(ledger: Ledger, monkeypatch
     assert {one.path: one.present for one in found if one.route == "GET /b"} == {"$.n0": 2, "$.n1": 1, OTHER_PATHS: 6}
 
 
+async def test_what_a_rule_hides_past_the_bounds_stays_a_blind_spot(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examined, "MAX_PATHS", 1)
+    hidden = damage("$.days.b.amount", "number", 3, 0, "ignore $..amount")
+    equal = damage("$.days.b.n", "number", 3, 0, "(no rule: it counts as equal)")
+    await add(ledger, "one", damages=[damage("$.a"), damage("$.days.a.n", "number"), hidden, equal])
+    found = await damages_of(ledger, "one")
+    assert (found["$..amount", "number"].tried, found["$..amount", "number"].seen) == (3, 0)
+    assert (found[OTHER_PATHS, "number"].tried, found[OTHER_PATHS, "number"].seen) == (4, 1)
+
+
 async def test_windows_that_are_not_kept_are_forgotten(ledger: Ledger) -> None:
     for window in ("one", "two", "three"):
         await add(ledger, window, [seen_field("$")], [damage("$.a")])

@@ -101,3 +101,20 @@ def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_close
     assert not torn.balanced
     assert decision(torn).state == "unknown"
     assert domain_summary(Stage.SHADOW, torn, decision(torn))["gate"] == "closed"
+
+
+async def test_where_the_primary_disagreed_with_itself_a_route_was_not_verified(tmp_path: Path) -> None:
+    """A quiet route that is never stable is lost in the domain's rate of unstable comparisons."""
+    async with opened(tmp_path / "a.db") as ledger:
+        exchange(ledger)
+        exchange(ledger, Verdict.UNSTABLE)
+        exchange(ledger, Verdict.UNSTABLE, route="GET /v")
+        await ledger.flush()
+        counts = (await ledger.domains())["users"]
+        evidence = gate_evidence(
+            counts, at=START, routes=("GET /u", "GET /v"), blockers=(), flags={}, rollback_path=None,
+            rollback_text=None, recording=None,
+        )  # fmt: skip
+        assert evidence.route_comparisons == {"GET /u": 1, "GET /v": 0}
+        short = next(one for one in decide("users", LIMITS, evidence).conditions if one.name == "routes")
+        assert not short.ok

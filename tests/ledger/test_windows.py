@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,11 @@ from proxy.ledger import examined, schema, standing
 from proxy.ledger import housing as housing_module
 from proxy.ledger import journal as journal_module
 from proxy.ledger import windows as windows_module
+from proxy.ledger.book import REPLACED_WHY
 from proxy.ledger.tidy import tidy
 from proxy.ledger.windows import ORPHANED_WHY
 from proxy.model import Verdict
-from proxy.window import FieldCount, Standing
+from proxy.window import FieldCount, Standing, Watch
 from tests.ledger.support import (
     START,
     TOLERATED,
@@ -233,6 +235,26 @@ async def test_begun_while_the_file_was_locked_it_is_still_the_window_of_before(
         assert counts.window == before
 
 
+async def test_begun_under_other_rules_while_the_file_was_locked_it_says_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    async with opened(path) as ledger:
+        ledger.enter("users", {"rules": "aa"}, START)
+        await ledger.flush()
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with opened(path) as ledger:
+            ledger.enter("users", {"rules": "bb"}, START + timedelta(days=1))
+            other.rollback()
+            await ledger.flush()
+            window = ledger.window("users")
+            assert window is not None
+            assert window.why == "rules changed from aa to bb"
+            assert (await ledger.windows("users"))[0] == window
+
+
 async def test_of_long_past_windows_the_sums_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.db"
     monkeypatch.setattr(windows_module, "KEPT", 3)
@@ -298,10 +320,50 @@ async def test_a_new_file_in_the_place_of_a_deleted_one_knows_the_window(tmp_pat
         await ledger.flush()
         await ledger.flush()
         assert ledger.recording.ok
+        window = replace(window, why=REPLACED_WHY)
         assert ledger.window("users") == window
     async with reading(path) as reader:
         counts = (await reader.domains())["users"]
         assert (counts.window, counts.verdicts, len(counts.tolerated)) == (window, {Verdict.DIFF: 1}, 1)
+
+
+async def test_time_watched_goes_with_a_deleted_file(tmp_path: Path) -> None:
+    path, clock = tmp_path / "a.db", Clock()
+    async with opened(path, clock=clock) as ledger:
+        ledger.enter("users", A, clock())
+        ledger.keep_watch("users", Watch(START, clock.tick(hours=24)))
+        await ledger.flush()
+        path.unlink()
+        ledger.keep_watch("users", Watch(START, clock.tick(seconds=5)))
+        for _ in range(2):
+            await ledger.flush()
+        again = clock()
+        ledger.keep_watch("users", Watch(START, clock.tick(seconds=5)))
+        await ledger.flush()
+        assert (await ledger.domains())["users"].watches == (Watch(again, clock()),)
+
+
+async def test_a_shared_window_in_a_new_file_loses_only_what_was_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with opened(path) as first, opened(path) as ledger:
+        for one in (first, ledger):
+            one.enter("users", A, START)
+            exchange(one)
+            await one.flush()
+        window = ledger.window("users")
+        assert window == first.window("users")
+        await first.close()
+        path.unlink()
+        for _ in range(2):
+            await ledger.flush()
+        exchange(ledger)
+        ledger.begin("users", "GET /u")
+        await ledger.flush()
+        await crash(ledger)
+    async with opened(path) as ledger:
+        counts = (await ledger.domains())["users"]
+        assert (counts.window and counts.window.id) == (window and window.id)
+        assert counts.lifetime_verdicts == {Verdict.MATCH: 1, Verdict.LOST: 1}
 
 
 async def test_a_ledger_and_a_journal_of_the_time_before_windows(

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from proxy.model import Side
+from proxy.model import Observation, Side
+from proxy.provenance.documents import Documents
 from proxy.provenance.health import SAME_STORE, Answer, Told, judge, part, parts_of, value_at
-from proxy.settings import ReportSettings
+from proxy.settings import ReportSettings, Settings
 
 SINCE = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 PATH = "$.checks.modes.user"
@@ -170,3 +171,28 @@ def test_what_a_backend_says_is_shown_on_one_short_line() -> None:
     text = judge(primary(), shadow("x\n\x1b[31m" + "y" * 500))[1]
     assert text.isprintable()
     assert len(text) < 300
+
+
+async def test_the_stores_that_one_route_reads_on_both_sides_are_found() -> None:
+    def mongo(collection: str) -> dict[str, Any]:
+        params = [{"from": "path.id", "type": "object_id"}]
+        return {"mongo": {"collection": collection, "find": {"_id": "$1"}, "params": params}}
+
+    async def fetch(side: Side, _path: str) -> Observation:
+        return Observation(side, 200, (), b'{"version": "1"}')
+
+    settings = Settings.model_validate(
+        {
+            "primary": {"url": "http://127.0.0.1:1"},
+            "shadow": {"url": "http://127.0.0.1:2"},
+            "mongo": {"url": "mongodb://127.0.0.1:3", "database": "shop"},
+            "domains": {
+                "users": {"routes": ["GET /u", {"route": "GET /u/{id}", "primary": mongo("a"), "shadow": mongo("b")}]},
+                "posts": {"routes": ["GET /p", {"route": "GET /p/{id}", "shadow": mongo("b")}]},
+            },
+        }
+    )
+    accounts = await Documents(settings, fetch, lambda: SINCE).look()
+    judged = {one.domain: judge(one.primary, one.shadow) for one in accounts}
+    assert judged["users"] == ("failed", f"{SAME_STORE}: this proxy reads both from MongoDB")
+    assert judged["posts"][0] == "unknown"

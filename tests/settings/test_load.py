@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
 from proxy.errors import SettingsError
 from proxy.settings import FileSource, HostPort, NamedSource, load_rules, load_settings
 from proxy.settings.model import Settings
+from proxy.settings.types import Dsn
 
 BASE = "primary: {url: http://127.0.0.1:5001}\n"
 
@@ -80,6 +81,7 @@ def problems(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) ->
         ("sampling: .nan\n", "c.yaml:2: sampling: must be a finite number"),
         ("sampling: all\n", 'c.yaml:2: sampling: must be a number, not "all"'),
         ("redact: [email]\n", "c.yaml:2: redact[0]: path 'email' must start with '$'; did you mean \"$..email\"?"),
+        ("gate: {accept_blind: [$..]}\n", "c.yaml:2: gate.accept_blind[0]: '$..' would accept everything; name at least one field"),
         ("redact: $..email\n", 'c.yaml:2: redact: must be a list, not "$..email"'),
         ("compare: {ignroe: []}\n", 'c.yaml:2: compare.ignroe: unknown key; known are status, headers, ids, ignore'),
         ("compare: {ignroe: []}\n", 'did you mean "ignore"?'),
@@ -284,3 +286,21 @@ def test_made_in_code_numbers_are_seconds_and_bytes() -> None:
     )
     assert (settings.primary.connect_timeout, settings.limits.body) == (0.1, 10)
     assert settings.config_dir == Path()
+
+
+@pytest.mark.parametrize("password", ["s3cret#x", "s3cret@x:y", "s3/cret", "s3?cret", "12/cret"])
+def test_a_password_that_would_be_read_as_a_host_or_port_is_refused_and_not_quoted(
+    tmp_path: Path, password: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path, BASE + f'postgres: {{dsn: "postgresql://u:{password}@127.0.0.1:5432/x"}}\n')
+    assert "write @ / ? # % in a password as %40" in str(refused.value)
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    ["postgres://u:a:b%40!$&'*+;=@h:1,[::1]:2/x?sslmode=require&a=", "postgresql:///x?host=/run", "postgresql://h"],
+)
+def test_connection_strings_that_can_be_told_apart(dsn: str) -> None:
+    assert TypeAdapter(Dsn).validate_python(dsn).get_secret_value() == dsn

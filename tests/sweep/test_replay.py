@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from proxy.ledger import FindingState
+from proxy.ledger import FindingState, findings, reader
 from proxy.model import Headers, Outcome, ReadRequest, Verdict
 from proxy.opening import Opened, opening
 from proxy.settings import load_settings
-from proxy.sweep.replay import Replay
+from proxy.sweep.replay import Replay, still_open
 from proxy.verify.verifier import Verifier
 from tests.sweep.support import ROUTE, Things, configured, legacy, run
 
@@ -116,6 +116,25 @@ async def test_a_thing_that_is_not_there_any_more_proves_nothing(tmp_path: Path)
         stored = await made.ledger.trace(trace)
         assert stored is not None
         assert (await Replay(verifier, made.ledger, made.chance, ()).trace(stored)).answer == "unknown"
+
+
+async def test_findings_that_are_gone_do_not_hide_those_that_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "PAGE", 1)
+    primary, shadow = sides()
+    async with configured(tmp_path, primary, shadow) as config, opened(config) as (made, verifier):
+        for n in (1, 2):
+            await asked(verifier, n)
+        (frequent,) = await made.ledger.findings("things")
+        await made.ledger.flush()
+        await made.ledger.write(lambda c: findings.close(c, frequent.id, made.chance.now(), "by hand"))
+        assert await still_open(made.ledger, "things") == ([], False)
+        del shadow.things[5]
+        await asked(verifier, 5)
+        rare, more = await still_open(made.ledger, "things")
+        assert [one.exchanges for one in rare] == [1]
+        assert more, "there may be others"
 
 
 @pytest.mark.slow

@@ -6,21 +6,26 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from comparators.ids import IdPair
+from proxy.cli.sweep import Summary, held_to
 from proxy.identity import FileSource, IdentityError
 from proxy.identity.census import BEGINNING, Census, Located, Place
 from proxy.ledger import Ledger, sweeps
 from proxy.model import Observation, Outcome, ReadRequest, Side, Verdict
 from proxy.opening import chance
 from proxy.settings import Settings
-from proxy.sweep.sweep import Pace, Sweep, resumable
-from proxy.sweep.targets import Target, targets
+from proxy.settings.patterns import parse_route
+from proxy.settings.sweeps import PagesSettings
+from proxy.sweep.sweep import Pace, Sweep, Swept, resumable
+from proxy.sweep.targets import Left, Target, targets
 from proxy.verify.case import Asked, Chance
+from proxy.window import Window
 from tests.sweep.support import ROUTE, Things, configured, ended, legacy, run, started, uuid
 
 COUNT = 60
@@ -30,8 +35,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 class Asks:
     """Answers each read with a verdict as `verdict_of` has it, and counts it in the ledger as the verifier does."""
 
-    def __init__(self, ledger: Ledger, verdict_of: Callable[[str, int], Verdict]) -> None:
+    def __init__(self, ledger: Ledger, verdict_of: Callable[[str, int], Verdict], body: bytes = b"{}") -> None:
         self.ledger = ledger
+        self.body = body
         self.verdict_of = verdict_of
         self.targets: list[str] = []
 
@@ -41,7 +47,7 @@ class Asks:
         await asyncio.sleep(0)
         verdict = self.verdict_of(request.target, self.targets.count(request.target))
         self.ledger.record(ticket, Outcome("things", ROUTE, verdict, datetime.now(UTC)))
-        primary = Observation(Side.PRIMARY, 200, (), b"{}")
+        primary = Observation(Side.PRIMARY, 200, (), self.body)
         return Asked("things", ROUTE, verdict, None, (), 0, primary, "")
 
 
@@ -98,7 +104,7 @@ async def test_every_entity_is_read_once_and_how_each_ended_is_kept(
 
 
 async def test_a_sweep_that_was_stopped_goes_on_and_leaves_nothing_out(
-    ledger: Ledger, census: Census, target: Target
+    ledger: Ledger, census: Census, target: Target, tmp_path: Path
 ) -> None:
     asks = Asks(ledger, lambda _path, _time: Verdict.MATCH)
     first = sweeping(asks, census, Pace(concurrency=4))
@@ -115,10 +121,14 @@ async def test_a_sweep_that_was_stopped_goes_on_and_leaves_nothing_out(
     before = {one.route: one for one in await ledger.ask(lambda connection: sweeps.progress(connection, "things"))}
     window = ledger.window("things")
     assert window is not None
-    swept = await sweeping(asks, census, Pace()).route("things", target, resumable(before, ROUTE, window.id))
+    known = resumable(before, target, census, window.id)
+    swept = await sweeping(asks, census, Pace()).route("things", target, known)
     assert (swept.resumed, swept.progress.done, swept.progress.finished) == (stopped.progress.done, COUNT, True)
     assert sorted(asks.targets) == PATHS, "none twice, none left out"
-    assert resumable(before, ROUTE, "another window") is None, "what was found there does not count any more"
+    assert resumable(before, target, census, "another window") is None, "what was found there does not count any more"
+    assert resumable(before, replace(target, entity="user"), census, window.id) is None, "places of other things"
+    others = Census(None, [FileSource(tmp_path / "others.json")], clock=lambda: NOW)
+    assert resumable(before, target, others, window.id) is None, "places in another id map"
 
 
 async def test_a_write_in_flight_is_read_once_more_and_what_cannot_be_read_now_later(
@@ -170,8 +180,62 @@ async def test_an_id_map_that_goes_away_ends_it_and_what_was_read_is_kept(ledger
         await sweeping(asks, census, Pace(concurrency=4)).route("things", target, None)
     (kept,) = await ledger.ask(lambda connection: sweeps.progress(connection, "things"))
     assert kept.done == 10
-    assert json.loads(kept.place) == [0, legacy(10)]
+    assert json.loads(kept.place.partition(" ")[2]) == [0, legacy(10)]
     assert (await ledger.domains())["things"].verdicts == {Verdict.MATCH: 10}, "what was under way came to its end"
+
+
+async def test_a_row_that_nothing_can_be_read_of_is_counted(ledger: Ledger, target: Target) -> None:
+    class Odd(Census):
+        async def walk(self, entity: str, behind: Place = BEGINNING) -> AsyncGenerator[Located]:
+            assert behind == BEGINNING
+            yield Located(IdPair(entity, legacy(1), uuid(1)), Place(0, legacy(1)))
+            yield Located(None, Place(0, "odd"))
+
+    asks = Asks(ledger, lambda _path, _time: Verdict.MATCH)
+    swept = await sweeping(asks, Odd(None, [], clock=lambda: NOW), Pace()).route("things", target, None)
+    assert (swept.progress.done, swept.progress.found) == (2, 1)
+    assert swept.progress.ended == {"match": 1, "no usable id": 1}
+
+
+@pytest.mark.parametrize(
+    ("pages", "body", "why"),
+    [
+        ({}, b"<html>", "a page is no JSON"),
+        ({}, b'{"items": [1]}', "the first page has no list at $.data"),
+        ({"next": "$.next"}, b'{"next": true}', "what stands at $.next of a page leads to no other page"),
+        ({}, b'{"data": []}', ""),
+        ({"next": "$.next"}, b'{"next": null}', ""),
+    ],
+)
+async def test_pages_that_cannot_be_followed_are_not_all_of_them(
+    ledger: Ledger, census: Census, target: Target, pages: dict[str, str], body: bytes, why: str
+) -> None:
+    asks = Asks(ledger, lambda _path, _time: Verdict.MATCH, body)
+    made = PagesSettings.model_validate({"parameter": "page", **pages})
+    swept = await sweeping(asks, census, Pace()).route("things", replace(target, entity=None, pages=made), None)
+    assert (swept.progress.done, swept.progress.finished, swept.problem) == (1, not why, why)
+    each = await sweeping(asks, census, Pace()).route("things", replace(target, pages=made), None)
+    assert (each.progress.done, each.progress.finished, each.problem) == (COUNT, not why, why)
+
+
+def of_one_route(done: int, found: int, ended: dict[str, int], window: str = "w") -> Swept:
+    target = Target(ROUTE, parse_route(ROUTE), "id", "thing", None, False)
+    return Swept(target, sweeps.Progress("things", ROUTE, window, NOW, NOW, "", done, found, ended, True), 0)
+
+
+def test_only_what_was_read_and_equal_is_all() -> None:
+    whole = of_one_route(2, 2, {"match": 2})
+    refused = of_one_route(100, 1, {"match": 100, "401 of the primary": 99})
+    missing = Left("GET /y/{id}", "the id map knows no entity y", True)
+    plain = Left("GET /z", "it has no sweep: in the configuration")
+
+    def code(swept: Swept, *left: Left) -> int:
+        return Summary("things", (whole, swept), left, (), {}, False).exit_code
+
+    assert (code(whole), code(whole, plain), code(whole, missing), code(refused)) == (0, 0, 1, 1)
+    now_in = Window("w2", "things", {}, NOW, "by hand")
+    assert code(held_to(now_in, whole)) == 1, "what was found belongs to an earlier window"
+    assert code(held_to(replace(now_in, id="w"), whole)) == 0
 
 
 async def test_reads_keep_their_rate(ledger: Ledger, census: Census, target: Target) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -164,6 +165,19 @@ async def test_what_waits_is_bounded_and_one_a_route(ledger: Ledger, monkeypatch
             tight.setattr(examine, bound, 10)
             made.offer("payments", "GET /large", "w", job(PAYMENT))
             assert not made._offers
+    await made.stop()
+
+
+async def test_refusals_and_answers_without_a_body_are_no_evidence(ledger: Ledger) -> None:
+    """That both sides answer 401 in the same words says nothing of what the route serves."""
+    bench = Bench(clock := Clock())
+    made = examiner(ledger, bench, clock, share=1.0)
+    good = job(PAYMENT, TWIN)
+    made.offer("payments", ROUTE, "w1", replace(good, primary=replace(good.primary, status=401)))
+    made.offer("payments", ROUTE, "w1", replace(good, head_only=True))
+    assert not made._offers
+    made.offer("payments", ROUTE, "w1", good)
+    assert len(made._offers) == 1
     await made.stop()
 
 
