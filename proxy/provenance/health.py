@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from comparators.paths import compile_path
@@ -117,7 +118,8 @@ def shown(value: Any) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     text = "".join(sign if sign.isprintable() else "?" for sign in str(value))
-    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
+    # The hash keeps two long versions apart that begin alike.
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}...{sha256(text.encode()).hexdigest()[:12]}"
 
 
 def part(told: Told) -> str | None:

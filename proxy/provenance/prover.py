@@ -105,12 +105,14 @@ class Prover:
         self._ledger.enter(domain, parts, self._now())
 
     async def _repair(self) -> None:
+        """Again and again, since `prove --canary` may be killed at any time beside a proxy that runs."""
         while True:
             try:
-                if all(one.ok for one in await repair_all(self._settings, self._ledger, self._now)):
-                    return
+                await repair_all(self._settings, self._ledger, self._now)
             except (RepairError, LedgerError) as error:
                 log.warning("%s", error)
+            except Exception:
+                log.exception("canaries could not be looked for")
             await self._sleep(KEEP_SECONDS)
 
     # --- health documents ---

@@ -32,6 +32,8 @@ FEW = 10
 """A silence in which one scan came for so many reads is quiet enough: they will stand out."""
 ROUNDS = 2
 """Each has to show its reads: others may scan much just once."""
+MORE = 4
+"""How many times more reads are tried where too few of them showed."""
 MOST_TIMES = 10
 """Where the background is loud up to this many times the reads are made, so that they stand out."""
 AT_ONCE = 4
@@ -111,6 +113,11 @@ class Figures:
     @property
     def seen(self) -> bool:
         return self.beyond >= self.needed
+
+    @property
+    def faint(self) -> bool:
+        """Whether there is a rise that may be theirs, but does not prove."""
+        return not self.seen and self.beyond >= self.needed / 4
 
     @property
     def hopeless(self) -> bool:
@@ -203,11 +210,17 @@ async def ready(
 
 async def watch(made: Ready, reads: Reads, pace: Pace) -> tuple[Proof, str]:
     """Repeat the requests while the domain is paused, and say what that proves. Raises CountersError."""
+    most = MOST_TIMES * pace.reads // ROUNDS
     loud = 2 * SIGMAS * made.background.spread(2 * pace.control)
-    count = max(pace.reads // ROUNDS, min(ceil(loud), MOST_TIMES * pace.reads // ROUNDS))
+    count = max(pace.reads // ROUNDS, min(ceil(loud), most))
     rounds: list[Figures] = []
     while len(rounds) < ROUNDS and all(one.seen for one in rounds):
-        rounds.append(await _round(made.domain, made.requests, reads, made.counters, pace, made.background, count))
+        found = await _round(made.domain, made.requests, reads, made.counters, pace, made.background, count, most)
+        if found.faint and count < most:
+            # Some trace, but too little to be told from chance: not each read need touch these tables.
+            count, rounds = min(MORE * count, most), []
+        else:
+            rounds.append(found)
     return judge(rounds, made.tables)
 
 
@@ -219,6 +232,7 @@ async def _round(
     pace: Pace,
     background: Background,
     count: int,
+    most: int,
 ) -> Figures:
     before, began = await counters.read(), pace.monotonic()
     span = pace.control / ROUNDS
@@ -232,7 +246,8 @@ async def _round(
         rise, now = await counters.read() - before, pace.monotonic()
         figures = Figures(count, rise, now - began, background, made)
         waited = now - ended
-        if figures.seen or waited >= FLUSH_SECONDS or (waited >= SOON_SECONDS and figures.hopeless):
+        enough = figures.hopeless or (figures.faint and count < most)
+        if figures.seen or waited >= FLUSH_SECONDS or (waited >= SOON_SECONDS and enough):
             return figures
         if now - again >= AGAIN_SECONDS:
             again = now

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.model import Observation, Side
 from proxy.provenance.documents import Documents
-from proxy.provenance.health import SAME_STORE, Answer, Told, judge, part, parts_of, value_at
+from proxy.provenance.health import SAME_STORE, Answer, Told, judge, part, parts_of, shown, value_at
 from proxy.settings import ReportSettings, Settings
 
 SINCE = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
@@ -196,3 +196,10 @@ async def test_the_stores_that_one_route_reads_on_both_sides_are_found() -> None
     judged = {one.domain: judge(one.primary, one.shadow) for one in accounts}
     assert judged["users"] == ("failed", f"{SAME_STORE}: this proxy reads both from MongoDB")
     assert judged["posts"][0] == "unknown"
+
+
+def test_long_versions_that_begin_alike_are_told_apart() -> None:
+    one, other = ("build " * 50 + end for end in ("a", "b"))
+    assert shown(one) != shown(other)
+    assert shown(one) == shown(one)
+    assert len(shown(one)) < 150

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
-from proxy.ledger import Ledger, standing
+from proxy.ledger import Canary, Ledger, standing
 from proxy.model import Observation, ReadRequest, Side
 from proxy.provenance import Prover
+from proxy.provenance import prover as prover_module
 from proxy.provenance.documents import MAX_BODY, Documents, fetcher
 from proxy.settings import Settings
 from proxy.window import Standing
@@ -261,3 +263,21 @@ async def test_tables_of_the_id_map_are_looked_at_while_nothing_is_compared(tmp_
         await prover.stop()
     assert paused["users"] == {"users", "own"}
     assert not reads.paused
+
+
+async def test_a_canary_that_is_left_while_the_proxy_runs_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(prover_module, "KEEP_SECONDS", 0.02)
+    left = Canary("1", "users", "t", "id", "7", "bio", None, "mark", "marked", "", START, START, "elsewhere", 1, 2)
+    async with opened(tmp_path / "a.db") as ledger:
+        ledger.enter("users", {"rules": "r"}, START)
+        made = settings("http://127.0.0.1:1", "http://127.0.0.1:2", users=domain("users"))
+        prover = Prover(made, ledger, None, now, fetch=fetching("pg"))
+        await prover.start()
+        await until(ledger, "users", "health", lambda one: one.proof == "proven")
+        await ledger.write(lambda c: standing.plan_canary(c, left))
+        async with asyncio.timeout(10):
+            while "a canary may still be in t.bio" not in caplog.text:
+                await asyncio.sleep(0.01)
+        await prover.stop()
