@@ -117,7 +117,7 @@ class Figures:
     @property
     def faint(self) -> bool:
         """Whether there is a rise that may be theirs, but does not prove."""
-        return not self.seen and self.beyond >= self.needed / 4
+        return not self.seen and self.beyond > 0
 
     @property
     def hopeless(self) -> bool:

@@ -278,6 +278,6 @@ async def test_a_canary_that_is_left_while_the_proxy_runs_is_found(
         await until(ledger, "users", "health", lambda one: one.proof == "proven")
         await ledger.write(lambda c: standing.plan_canary(c, left))
         async with asyncio.timeout(10):
-            while "a canary may still be in t.bio" not in caplog.text:
+            while "a canary may still be in t.bio" not in caplog.text:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         await prover.stop()
