@@ -193,7 +193,7 @@ class Parts:
             edge, admin = f"{LOOPBACK}:{free_port()}", f"{LOOPBACK}:{free_port()}"
             variables = {**fixed, "SHADOWREAD_LISTEN": edge, "SHADOWREAD_ADMIN_LISTEN": admin}
             name = "proxy" if attempt == 1 else f"proxy-{attempt}"
-            child = self.python(name, "proxy.cli", "serve", **variables)
+            child = self.python(name, "proxy.cli", "serve", "-c", str(config), **variables)
             try:
                 await self._answers(child, f"http://{admin}/readyz")
             except ProcessError:
