@@ -41,6 +41,14 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
+def headers_option(
+    *short: str, tells: str = "Lines `Name: value` that go along with each read, a token among them."
+) -> Callable[[F], F]:
+    """`--headers FILE`, to be read by `read_headers`. `short` are further names of it."""
+    path = click.Path(dir_okay=False, path_type=Path)
+    return click.option(*short, "--headers", type=path, metavar="FILE", help=tells)
+
+
 def config_path(given: Path | None) -> Path:
     """The configuration file: the command's option, the one before the command, the variable, the default."""
     before = click.get_current_context().obj

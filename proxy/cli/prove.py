@@ -15,7 +15,17 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from proxy.cli.common import config_option, console, json_option, moment, print_json, printable, settings_of, table
+from proxy.cli.common import (
+    config_option,
+    console,
+    headers_option,
+    json_option,
+    moment,
+    print_json,
+    printable,
+    settings_of,
+    table,
+)
 from proxy.cli.mask import Mask
 from proxy.cli.proving import Proved, Proving, Sensitivity, Wish
 from proxy.cli.root import Failure
@@ -70,13 +80,7 @@ class Found:
 @click.option("--canary", is_flag=True, help="Also change a harmless field in Postgres for a moment.")
 @click.option("--restore", is_flag=True, help="Only put back what a canary may have left changed.")
 @click.option("--target", "targets", multiple=True, metavar="PATH", help="A path to read, with its query; repeatable.")
-@click.option(
-    "-H",
-    "--headers",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Lines `Name: value` that go along with each read, a token among them.",
-)
+@headers_option("-H")
 @config_option
 @json_option
 def prove(

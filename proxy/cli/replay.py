@@ -11,7 +11,16 @@ from typing import Any
 
 import click
 
-from proxy.cli.common import config_option, console, json_option, print_json, printable, settings_of, table
+from proxy.cli.common import (
+    config_option,
+    console,
+    headers_option,
+    json_option,
+    print_json,
+    printable,
+    settings_of,
+    table,
+)
 from proxy.cli.root import Failure
 from proxy.ledger import Finding
 from proxy.model import Headers
@@ -46,12 +55,7 @@ class Wish:
 @click.argument("domain", required=False)
 @click.option("--trace", metavar="ID", help="One stored exchange; no finding is closed by it.")
 @click.option("--finding", metavar="ID", help="The stored exchanges of one finding.")
-@click.option(
-    "--headers",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Lines `Name: value` that take the place of the stored fields of the same names.",
-)
+@headers_option(tells="Lines `Name: value` that take the place of the stored fields of the same names.")
 @config_option
 @json_option
 def replay(

@@ -19,6 +19,7 @@ from proxy.direct.plans import MongoPlan, PostgresPlan, ProvedStatement
 from proxy.direct.statements import StatementError
 from proxy.errors import ShadowreadError, UpstreamError
 from proxy.identity import IdentityError
+from proxy.identity.faults import POSTGRES_FAULTS
 from proxy.model import ReadRequest, Side
 from proxy.readers.asked import asked_of
 from proxy.readers.mongo_store import MongoError, MongoStore
@@ -32,14 +33,6 @@ Fields: TypeAlias = tuple[tuple[str, str], ...]
 SECONDS = 5.0
 MAX_DOCUMENTS = 10_000
 MAX_BYTES = 32 * 1024 * 1024
-_FAULTS = (
-    OSError,
-    TimeoutError,
-    ValueError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 
 
 class StoreError(ShadowreadError):
@@ -86,7 +79,7 @@ class PostgresProver:
             await self._store.start()
         except TimeoutError as error:
             raise StoreError(f"no connection within {SECONDS:g} seconds") from error
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             raise StoreError(f"cannot be reached: {error or type(error).__name__}") from error
 
     async def prove(self, plan: Plan) -> list[ProvedStatement]:
@@ -108,7 +101,7 @@ class PostgresProver:
                 reader = PostgresReader(self._store, plan, Side.SHADOW, resolve)
                 texts = {proved.name: text for proved, text in await reader.explain(request, SECONDS)}
             return {name: await of_postgres(self._connection, text) for name, text in texts.items()}
-        except (StatementError, UpstreamError, ParameterError, IdentityError, *_FAULTS) as error:
+        except (StatementError, UpstreamError, ParameterError, IdentityError, *POSTGRES_FAULTS) as error:
             raise StoreError(f"cannot be explained: {error or type(error).__name__}") from error
 
     async def fields(self, plan: Plan, request: ReadRequest, resolve: Resolve) -> dict[str, Fields]:  # noqa: ARG002 - one call shape for both

@@ -15,7 +15,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from proxy.cli.common import config_option, console, json_option, print_json, printable, settings_of, table
+from proxy.cli.common import (
+    config_option,
+    console,
+    headers_option,
+    json_option,
+    print_json,
+    printable,
+    settings_of,
+    table,
+)
 from proxy.cli.root import Failure
 from proxy.identity.census import Census
 from proxy.ledger import sweeps
@@ -107,12 +116,7 @@ class Summary:
 @click.option("--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="Reads a second at most.")
 @click.option("--concurrency", type=click.IntRange(1, 256), default=8, show_default=True, help="Reads at once.")
 @click.option("--resume", is_flag=True, help="Go on where the last sweep of this window ended.")
-@click.option(
-    "--headers",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Lines `Name: value` that go along with each read, a token among them.",
-)
+@headers_option()
 @config_option
 @json_option
 def sweep(

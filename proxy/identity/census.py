@@ -13,6 +13,7 @@ import asyncpg
 
 from comparators.ids import IdPair
 from proxy.identity.errors import IdentityError
+from proxy.identity.faults import POSTGRES_FAULTS
 from proxy.identity.pairs import LEGACY, UUID, read_pairs
 from proxy.identity.sources import COLUMN_TYPES, FileSource, Source, TableSource, quoted, sources_of
 from proxy.settings import Settings
@@ -22,8 +23,6 @@ COUNT_SECONDS = 5.0
 """How long the server may count one table before the planner's estimate is taken."""
 PAGE = 1_000
 _CONNECT_SECONDS = 10.0
-_FAULTS = (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError,
-           asyncpg.InternalClientError)  # fmt: skip
 
 Connection = Any
 """asyncpg's connection, proxied by its pool or not."""
@@ -195,9 +194,9 @@ class Census:
             try:
                 yield connection
             finally:
-                with suppress(*_FAULTS):
+                with suppress(*POSTGRES_FAULTS):
                     await connection.close(timeout=2)
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             text = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
             raise IdentityError(f"the id map cannot be walked: {text}") from error
 

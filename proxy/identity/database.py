@@ -13,20 +13,13 @@ from asyncpg.pool import PoolConnectionProxy
 from comparators.ids import IdPair
 from proxy.identity.conflicts import Row
 from proxy.identity.errors import IdentityError
+from proxy.identity.faults import POSTGRES_FAULTS
 from proxy.identity.pairs import LEGACY, UUID
 from proxy.identity.sources import COLUMN_TYPES, Statements, TableSource, quoted, statements
 
 CHUNK = 5_000
 """Ids per statement: what more is asked goes into further statements."""
 
-_FAULTS = (
-    OSError,
-    TimeoutError,
-    ValueError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg raises when the server ends a connection just as it is used
-)
 # A statement made for a column that has changed since, or a connection that died in the pool: asking anew helps.
 _STALE = (asyncpg.PostgresError, asyncpg.InternalClientError, ConnectionError)
 
@@ -73,11 +66,11 @@ class Database:
             return await self._rows(legacy, uuids)
         except _STALE:
             self._statements.clear()
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             raise _failure(error) from error
         try:
             return await self._rows(legacy, uuids)
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             self._statements.clear()
             raise _failure(error) from error
 
@@ -113,7 +106,7 @@ class Database:
                     quoted(table.table),
                 )
                 return int(estimate or 0)
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             raise _failure(error) from error
 
     async def ping(self) -> None:
@@ -121,7 +114,7 @@ class Database:
         try:
             async with self._connection() as connection:
                 await connection.fetchval("SELECT 1")
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             raise _failure(error) from error
 
     @asynccontextmanager

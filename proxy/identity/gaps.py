@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import asyncpg
 
 from proxy.identity.errors import IdentityError
+from proxy.identity.faults import POSTGRES_FAULTS
 from proxy.identity.sources import quoted
 from proxy.settings import Settings
 from proxy.settings.sweeps import GapSource
@@ -22,9 +23,6 @@ GATHER = 0.02
 """Seconds in which questions are gathered into one."""
 MOST_IDS = 20_000
 """Ids of one question to the server; who asks beyond is told to ask again."""
-
-_FAULTS = (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError,
-           asyncpg.InternalClientError)  # fmt: skip
 
 
 class GapTables:
@@ -111,7 +109,7 @@ class GapTables:
         ids, self._waiting, self._next = self._waiting, set(), None
         try:
             answers = await self._read(list(ids))
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             text = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
             if not wait.done():
                 wait.set_exception(IdentityError(f"gaps: the table cannot be asked: {text}"))

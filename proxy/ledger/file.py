@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from proxy.ledger.database import make_engine, migrate
 from proxy.ledger.details import Place
 from proxy.ledger.findings import known_findings
 from proxy.ledger.housing import Housing
-from proxy.ledger.recover import recover, register
+from proxy.ledger.recover import close_run, recover, register
 from proxy.ledger.tally import RouteDelta
+from proxy.ledger.tidy import tidy
 from proxy.ledger.windows import Stored
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,15 @@ class LedgerFile:
             return os.path.samestat(self.path.stat(), self.stat)
         except FileNotFoundError:
             return False
+
+    async def close_run(self, run: str, now_us: int) -> None:
+        async with self.writer.begin() as connection:
+            await close_run(connection, run, now_us)
+
+    async def tidy(self, now_us: int, held: Collection[str]) -> None:
+        """`held` are the windows that this process counts in."""
+        async with self.writer.begin() as connection:
+            await tidy(connection, now_us, held)
 
 
 async def open_file(

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -24,7 +23,7 @@ from proxy.errors import LedgerError
 from proxy.ledger import query, windows
 from proxy.ledger.book import Book
 from proxy.ledger.database import Trouble, path_of, reason_of
-from proxy.ledger.details import Details, DetailsBatch
+from proxy.ledger.details import Details
 from proxy.ledger.file import LedgerFile, open_file
 from proxy.ledger.findings import GONE_AFTER
 from proxy.ledger.health import Health
@@ -32,9 +31,7 @@ from proxy.ledger.housing import Housing
 from proxy.ledger.moments import to_us
 from proxy.ledger.reader import LedgerReader, Query, T
 from proxy.ledger.records import DomainCounts, Recording
-from proxy.ledger.recover import close_run
 from proxy.ledger.tally import Batch, Tally, Ticket
-from proxy.ledger.tidy import tidy
 from proxy.ledger.totals import Totals, Waiting
 from proxy.ledger.traces import PackedTrace, pack_all
 from proxy.ledger.write import Bounds, write_batch
@@ -290,11 +287,9 @@ class Ledger(LedgerReader):
     async def _tidy(self, *, closing: bool) -> None:
         now = self._clock()
         if self._file is not None and closing:
-            async with self._file.writer.begin() as connection:
-                await close_run(connection, self._run, to_us(now))
+            await self._file.close_run(self._run, to_us(now))
         elif self._file is not None and now >= self._tidy_at:
-            async with self._file.writer.begin() as connection:
-                await tidy(connection, to_us(now), {window.id for window in self._book.current.values()})
+            await self._file.tidy(to_us(now), {window.id for window in self._book.current.values()})
             self._tidy_at = now + TIDY_EVERY
 
     async def _set_up(self) -> None:
@@ -346,10 +341,9 @@ class Ledger(LedgerReader):
         batch = self._batch
         given_up = "traces" if batch is not None and batch.details.traces else "findings"
         log.error("a batch could not be written; its %s are given up, its counts are kept", given_up, exc_info=error)
-        if batch is not None and batch.details.traces:
+        if batch is not None:
+            self._batch, self._packed = batch.lighter(), ()
             self._lost_traces += len(batch.details.traces)
-            self._batch, self._packed = replace(batch, details=batch.details.bare()), ()
-        elif batch is not None:
-            self._batch = replace(batch, details=DetailsBatch())
-            self._tally.details.given_up(batch.details)
+            if not batch.details.traces:
+                self._tally.details.given_up(batch.details)
         self._health.failed(f"{self.path}: {type(error).__name__}: {error}")

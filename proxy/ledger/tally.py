@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from proxy.ledger.book import Book
@@ -137,6 +137,10 @@ class Batch:
     @property
     def exchanges(self) -> int:
         return sum(route.observed for route in self.routes)
+
+    def lighter(self) -> Batch:
+        """The same counts without the traces, or without any details where there are no traces."""
+        return replace(self, details=self.details.bare() if self.details.traces else DetailsBatch())
 
 
 class Tally:

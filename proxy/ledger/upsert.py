@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Table
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Table, func
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from proxy.ledger import schema
 
 CHUNK = 500
 """Rows or names a statement; SQLite takes at most 32,766 parameters."""
@@ -23,6 +25,21 @@ async def add(
         set_={figure: table.c[figure] + statement.excluded[figure]},
     )
     await many(connection, statement, rows)
+
+
+def joining_verdicts(statement: Insert) -> Insert:
+    """`statement` inserts verdicts; what is there under the same key is added up with them."""
+    table, new = schema.verdicts, statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={
+            "n": table.c.n + new.n,
+            "known_gaps": table.c.known_gaps + new.known_gaps,
+            "first_minute": func.min(table.c.first_minute, new.first_minute),
+            "last_minute": func.max(table.c.last_minute, new.last_minute),
+            "last_at": func.max(table.c.last_at, new.last_at),
+        },
+    )
 
 
 async def many(connection: AsyncConnection, statement: Any, rows: list[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from proxy.ledger import schema
 from proxy.ledger.details import clean
 from proxy.ledger.moments import from_us, to_us
+from proxy.ledger.upsert import joining_verdicts
 from proxy.window import RULES, Window
 
 KEPT = 20
@@ -161,19 +162,7 @@ async def _fold_verdicts(connection: AsyncConnection) -> None:
         .group_by(table.c.domain, table.c.route, table.c.verdict)
     )
     statement = insert(table).from_select([column.name for column in table.c], sums)
-    new = statement.excluded
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns),
-            set_={
-                "n": table.c.n + new.n,
-                "known_gaps": table.c.known_gaps + new.known_gaps,
-                "first_minute": func.min(table.c.first_minute, new.first_minute),
-                "last_minute": func.max(table.c.last_minute, new.last_minute),
-                "last_at": func.max(table.c.last_at, new.last_at),
-            },
-        )
-    )
+    await connection.execute(joining_verdicts(statement))
     await connection.execute(delete(table).where(past))
 
 

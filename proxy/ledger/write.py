@@ -20,7 +20,7 @@ from proxy.ledger.query import known_places
 from proxy.ledger.tally import Batch, RouteDelta, VerdictDelta
 from proxy.ledger.timing import write_timing
 from proxy.ledger.traces import TARGET_CHARACTERS, PackedTrace
-from proxy.ledger.upsert import CHUNK, add, many
+from proxy.ledger.upsert import CHUNK, add, joining_verdicts, many
 from proxy.ledger.windows import newest
 
 
@@ -71,19 +71,6 @@ async def add_observed(connection: AsyncConnection, run: str, routes: Iterable[R
 
 async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelta]) -> None:
     deltas = tuple(deltas)
-    table = schema.verdicts
-    statement = insert(table)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns),
-        set_={
-            "n": table.c.n + new.n,
-            "known_gaps": table.c.known_gaps + new.known_gaps,
-            "first_minute": func.min(table.c.first_minute, new.first_minute),
-            "last_minute": func.max(table.c.last_minute, new.last_minute),
-            "last_at": func.max(table.c.last_at, new.last_at),
-        },
-    )
     rows = [
         {
             "domain": one.domain,
@@ -98,7 +85,7 @@ async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelt
         }
         for one in deltas
     ]
-    await many(connection, statement, rows)
+    await many(connection, joining_verdicts(insert(schema.verdicts)), rows)
     await add_minutes(connection, deltas)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from proxy.errors import ShadowreadError
+from proxy.identity.faults import POSTGRES_FAULTS
 from proxy.identity.sources import quoted
 
 TIMEOUT = 5.0
@@ -25,14 +26,6 @@ FROM pg_stat_user_tables AS s
 WHERE s.relid = ANY($1::oid[]) OR s.relid IN (
   SELECT p.relid FROM unnest($1::oid[]) AS t(id), pg_partition_tree(t.id::regclass) AS p)
 """
-_FAULTS = (
-    OSError,
-    TimeoutError,
-    ValueError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg raises when the server ends a connection just as it is used
-)
 
 
 class CountersError(ShadowreadError):
@@ -59,7 +52,7 @@ class Counters:
                 if self._connection is None:
                     self._connection = await self._open()
                 return int(await self._connection.fetchval(_SCANS, self._ids))
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             await self.close()
             raise CountersError(f"Postgres' counters cannot be read: {_line(error)}") from error
         except CountersError:
@@ -71,7 +64,7 @@ class Counters:
         if connection is not None:
             try:
                 await connection.close(timeout=TIMEOUT)
-            except _FAULTS:
+            except POSTGRES_FAULTS:
                 connection.terminate()
 
     async def _open(self) -> asyncpg.Connection[asyncpg.Record]:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from proxy.errors import ShadowreadError
+from proxy.identity.faults import POSTGRES_FAULTS
 from proxy.identity.sources import quoted
 from proxy.settings import CanarySettings
 
@@ -19,14 +20,6 @@ TIMEOUT = 5.0
 LOCK_MS = 2_000
 MARK = "canary"
 
-_FAULTS = (
-    OSError,
-    TimeoutError,
-    ValueError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg raises when the server ends a connection just as it is used
-)
 _TEXTS = frozenset({"text", "varchar", "bpchar"})
 # Towards zero, so that no type overflows; by one unit in the last place where that is all there is.
 _MARKS = {
@@ -127,7 +120,7 @@ class Fields:
                     },
                 )
                 self._account = str(await self._live.fetchval("SELECT current_user"))
-            except _FAULTS as error:
+            except POSTGRES_FAULTS as error:
                 raise FieldError(f"provenance.canary_dsn: Postgres cannot be asked: {_line(error)}") from error
         return self._live
 
@@ -136,7 +129,7 @@ class Fields:
             try:
                 async with asyncio.timeout(TIMEOUT):
                     await self._live.close()
-            except _FAULTS:
+            except POSTGRES_FAULTS:
                 self._live.terminate()
 
     async def check(self, place: Place) -> None:
@@ -173,7 +166,7 @@ class Fields:
             return bool(await (await self._connection()).fetchval(sql, row) == 1)
         except asyncpg.DataError:
             return False
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             raise FieldError(f"Postgres does not answer as {self._account}: {_line(error)}") from error
 
     async def value(self, place: Place, row: str, mark: str) -> tuple[str | None, str]:
@@ -211,7 +204,7 @@ class Fields:
                 if (count := int(done.rpartition(" ")[2])) > 1:
                     raise FieldError(f"{count} rows of {place.table} have this {place.key}; nothing was changed")
                 return count == 1
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             raise FieldError(f"{place.name} cannot be written: {_line(error)}") from error
 
     async def others(self, place: Place, row: str) -> Mapping[str, Any]:
@@ -241,7 +234,7 @@ class Fields:
     async def _fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
         try:
             return await (await self._connection()).fetch(sql, *values)
-        except _FAULTS as error:
+        except POSTGRES_FAULTS as error:
             raise FieldError(f"Postgres does not answer as {self._account}: {_line(error)}") from error
 
 
