@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from comparators.model import Difference, Tolerated
 
@@ -108,6 +109,22 @@ class Trace:
     settling: tuple[str, ...] = ()
     detail: str = ""
     known_gap: bool = False
+    trace_id: str = ""
+    """The id of the distributed trace that the exchange was part of: 32 hex digits (W3C), empty without one."""
+
+
+class Ended(NamedTuple):
+    """How one exchange ended, for those who look on. `trace` is the id of the kept trace, `trace_id` as in `Trace`."""
+
+    at: datetime
+    domain: str
+    route: str
+    verdict: Verdict
+    trace: str | None = None
+    differences: int = 0
+    primary_seconds: float | None = None
+    shadow_seconds: float | None = None
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

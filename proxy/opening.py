@@ -8,7 +8,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,9 +17,11 @@ from typing import Any
 from proxy.identity import Identity
 from proxy.identity.gaps import GapTables
 from proxy.ledger import Ledger
+from proxy.model import Ended
 from proxy.settings import Settings
 from proxy.settings.routes import Router
 from proxy.sides import Sides
+from proxy.tail import Tail
 from proxy.telemetry import Figures
 from proxy.verify.bounds import Bounds
 from proxy.verify.case import Chance
@@ -70,6 +72,7 @@ class Opened:
     figures: Figures
     chance: Chance
     tallies: Tallies
+    tail: Tail
     verifier: Verifier | None
 
     def enter(self) -> None:
@@ -96,7 +99,7 @@ async def opening(settings: Settings, *, examine: bool = True) -> AsyncIterator[
 
 
 async def _open(settings: Settings, stack: AsyncExitStack, *, examine: bool) -> Opened:
-    now, figures, tallies = chance(), Figures(), Tallies()
+    now, figures, tallies, tail = chance(), Figures(), Tallies(), Tail()
     ledger = await Ledger.open(
         settings.ledger.url,
         flush_seconds=settings.ledger.flush,
@@ -114,13 +117,18 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, examine: bool) -> 
     work = Work(timeout=COMPARISON_SECONDS)
     stack.push_async_callback(asyncio.to_thread, work.close)
     verifier = None
+
+    def ended(one: Ended) -> None:
+        tallies.ended(one.domain, one.verdict)
+        tail.add(one)
+
     if sides.facts():
-        verifier = await _verifier(settings, ledger, identity, sides, work, figures, now, tallies, stack)
+        verifier = await _verifier(settings, ledger, identity, sides, work, figures, now, ended, stack)
         if examine and settings.examine.share > 0:
             examiner = Examiner(settings.examine, ledger, work, clock=now.monotonic, draw=now.draw)
             verifier.examiner = examiner
             stack.push_async_callback(examiner.stop)
-    opened = Opened(settings, ledger, identity, sides, work, figures, now, tallies, verifier)
+    opened = Opened(settings, ledger, identity, sides, work, figures, now, tallies, tail, verifier)
     opened.enter()
     return opened
 
@@ -133,7 +141,7 @@ async def _verifier(
     work: Work,
     figures: Figures,
     now: Chance,
-    tallies: Tallies,
+    ended: Callable[[Ended], None],
     stack: AsyncExitStack,
 ) -> Verifier:
     limits, facts = settings.limits, sides.facts()
@@ -154,7 +162,7 @@ async def _verifier(
             key=secrets.token_bytes(32),
             work=work,
             chance=now,
-            ended=tallies.ended,
+            ended=ended,
         ),
         work=work,
         bounds=Bounds(

@@ -28,6 +28,7 @@ from proxy.settings.types import (
     Size,
     Switch,
     Table,
+    TraceLink,
 )
 from proxy.window import Check
 
@@ -53,6 +54,10 @@ class AdminSettings(Block):
     """Address of the admin site; anything but loopback needs a token."""
     token: SecretStr = SecretStr("")
     """Bearer token that the admin site asks for (`/healthz` and `/readyz` stay open); empty asks for none."""
+    session: Annotated[Duration, Field(ge=60, le=30 * 86400)] = 43_200.0
+    """How long a browser that gave the token once need not give it again."""
+    trace_link: TraceLink | None = None
+    """Address of a distributed trace in your tracing system, with `{trace_id}` where its 32 hex digits go."""
 
     @model_validator(mode="after")
     def _guarded(self) -> AdminSettings:
@@ -216,6 +221,8 @@ class LimitsSettings(Block):
     """Traces kept; the oldest go first, but the first one of each finding stays."""
     trace_bytes: Annotated[Size, Field(ge=0, le=1024**4)] = 256 * 1024**2
     """Bytes of all traces together."""
+    trace_body: Annotated[Size, Field(ge=0, le=1024**3)] = 8 * 1024**2
+    """Largest body that a trace keeps, compressed and redacted; of a larger one only the differences are kept."""
     findings: Annotated[Count, Field(ge=1, le=1_000_000)] = 5_000
     """Findings kept; differences beyond are counted together."""
     queue: Annotated[Count, Field(ge=1, le=1_000_000)] = 1_000

@@ -125,6 +125,21 @@ def _origin_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _trace_link(text: str) -> str:
+    """The address of a trace: a web address, since a browser follows it, with one place for the trace's id."""
+    if text.count("{trace_id}") != 1 or "{" in text.replace("{trace_id}", ""):
+        raise ValueError("must have {trace_id} in it once, such as https://tempo.example/trace/{trace_id}")
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ValueError(f"is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\\"'<>]", text):
+        raise ValueError("must be a URL such as https://tempo.example/trace/{trace_id}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or password: it is shown")
+    return text
+
+
 def _ledger_url(text: str) -> str:
     if not text.startswith("sqlite:///") or text == "sqlite:///":
         raise ValueError(
@@ -265,6 +280,7 @@ Address = Annotated[
 ]
 OriginUrl = Annotated[str, AfterValidator(_origin_url)]
 OptionalUrl = Annotated[OriginUrl | None, BeforeValidator(_empty_is_none)]
+TraceLink = Annotated[str, Field(max_length=2_000), AfterValidator(_trace_link)]
 LedgerUrl = Annotated[str, AfterValidator(_ledger_url)]
 Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
 MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]

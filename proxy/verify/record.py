@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from comparators.model import Difference
 from proxy.ledger import Ledger, Ticket
-from proxy.model import Outcome, Trace, Verdict
+from proxy.model import Ended, Outcome, Trace, Verdict
 from proxy.telemetry import Figures
 from proxy.verify.case import Case, Chance, End
 from proxy.verify.entity import NOBODY, Subject
@@ -20,7 +20,7 @@ _TRACED = frozenset({Verdict.DIFF, Verdict.UNSTABLE, Verdict.TRANSIENT, Verdict.
 class Recorder:
     """Makes traces and outcomes. `key` makes the tags of hidden values and lives no longer than the process.
 
-    `ended` is told the domain and verdict of every exchange.
+    `ended` is told of the end of every exchange, on the loop's thread: it must cost next to nothing.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Recorder:
         key: bytes,
         work: Work,
         chance: Chance,
-        ended: Callable[[str, Verdict], None] = lambda _domain, _verdict: None,
+        ended: Callable[[Ended], None] = lambda _ended: None,
     ) -> None:
         self._ledger = ledger
         self._figures = figures
@@ -56,13 +56,14 @@ class Recorder:
         found: tuple[Difference, ...] = ()
         if end.verdict is Verdict.DIFF and end.pair is not None:
             found = trace.differences if trace else self._redactor.differences(end.pair.comparison.differences)
+        at = self._chance.now()
         self._ledger.record(
             ticket,
             Outcome(
                 domain=domain,
                 route=route,
                 verdict=end.verdict,
-                at=self._chance.now(),
+                at=at,
                 differences=found,
                 tolerated=end.tolerated,
                 trace=trace,
@@ -73,7 +74,19 @@ class Recorder:
                 known_gap=end.known_gap,
             ),
         )
-        self._ended(domain, end.verdict)
+        self._ended(
+            Ended(
+                at,
+                domain,
+                route,
+                end.verdict,
+                trace.id if trace else None,
+                end.pair.comparison.total if end.pair else 0,
+                end.primary.seconds if end.primary else None,
+                end.shadow.seconds if end.shadow else None,
+                trace.trace_id if trace else "",
+            )
+        )
         self._figures.exchange(domain, route, end.verdict)
         for seen in (end.primary, end.shadow):
             if seen is not None and seen.error is None:
