@@ -16,7 +16,8 @@ RUN python -m venv /opt/shadowread \
         -c requirements.txt /build/dist/shadowread-*.whl
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/shadowread --create-home shadowread
+RUN groupadd --system --gid 10001 shadowread \
+    && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/shadowread --create-home shadowread
 COPY --from=build /opt/shadowread /opt/shadowread
 COPY --chown=shadowread:shadowread config /etc/shadowread
 ENV PATH=/opt/shadowread/bin:$PATH \
