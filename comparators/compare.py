@@ -42,7 +42,7 @@ def compare_bodies(
     if rules.ids == "inferred":
         believed = Pairings() if pairings is None else pairings
     mark = 0 if believed is None else len(believed)
-    left, right = _spelled(primary, shadow, rules, ids, believed)
+    left, right = spelled_alike(primary, shadow, rules, ids, believed)
     if left.body == right.body and _unmarked(primary, rules.root):
         return EQUAL
     context = Context_(ids, rules.ids, believed, rules.fuzzy)
@@ -71,7 +71,7 @@ def _unmarked(body: bytes, root: Place) -> bool:
     return not has_code_escape(body)
 
 
-def _spelled(
+def spelled_alike(
     primary: bytes, shadow: bytes, rules: Rules, ids: IdTable, pairings: Pairings | None
 ) -> tuple[Spelled, Spelled]:
     """Both bodies with known ids in one spelling."""

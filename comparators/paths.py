@@ -145,11 +145,13 @@ def _escaped(found: re.Match[str]) -> str:
     return next((f"\\{short}" for short, plain in _ESCAPED.items() if plain == char), f"\\u{ord(char):04x}")
 
 
+_HIDDEN = re.compile(r"\[redacted [0-9a-f]{8}\]")
+"""What stands in a stored path for the name of a member that is a secret."""
 _STEP = re.compile(r"\[[0-9]+\]|\['(?:[^'\\]|\\.)*'\]|\.[^.\[]+", re.DOTALL)
 
 
 def pattern_of(path: str) -> str:
-    """The pattern of a normalized path: indexes become `[*]`, members whose names hold an id become `.*`.
+    """The pattern of a normalized path: indexes become `[*]`, members whose names hold an id or are hidden `.*`.
 
     >>> pattern_of("$.data[3].buyer.id")
     '$.data[*].buyer.id'
@@ -161,4 +163,4 @@ def _generalized(found: re.Match[str]) -> str:
     step = found[0]
     if step[1].isdigit():
         return "[*]"
-    return ".*" if TOKEN.search(step) else step
+    return ".*" if TOKEN.search(step) or _HIDDEN.search(step) else step

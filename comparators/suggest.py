@@ -100,8 +100,11 @@ def suggest(
     comparison: Comparison,
     *,
     today: date | None = None,
+    only: tuple[str, Kind] | None = None,
 ) -> Suggestions:
     """The rules that would make differences of two JSON bodies equal, at most one for each pattern and kind.
+
+    With `only` a rule is looked for at that pattern and kind alone.
 
     `layers` are the `compare:` blocks that hold already, farthest first, and `comparison` is what was found under them;
     each rule is proved as if it were pasted into the nearest. `today` is as in `compile_rules`. Compares the bodies
@@ -126,6 +129,8 @@ def suggest(
     found: list[Suggestion] = []
     notes: list[str] = []
     for (pattern, kind), differences in _groups(inside).items():
+        if only not in (None, (pattern, kind)):
+            continue
         tried = candidates(pattern, kind, differences, body, rules)
         if len(found) < MAX_SUGGESTIONS and prover.can_go_on(len(inside)):
             if (made := prover.best(pattern, kind, differences, tried)) is not None:
