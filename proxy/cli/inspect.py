@@ -17,7 +17,10 @@ from proxy.admin.evidence import read_plan
 from proxy.errors import LedgerError
 from proxy.identity import Identity
 from proxy.ledger import LedgerReader, OutdatedLedgerError
-from proxy.ledger.database import path_of
+from proxy.ledger.database import probe
+from proxy.ledger.postgres import PREFIXES, PostgresStore
+from proxy.ledger.schema import REVISIONS
+from proxy.ledger.sqlite import path_of
 from proxy.model import Side
 from proxy.settings import Settings
 from proxy.settings.until import WARN_DAYS, dated_rules
@@ -111,6 +114,8 @@ async def _ids(settings: Settings) -> list[Line]:
 
 
 async def _ledger(settings: Settings) -> list[Line]:
+    if settings.ledger.url.startswith(PREFIXES):
+        return await _ledger_in_postgres(PostgresStore.of(settings.ledger.url, settings.ledger.journal))
     where = settings.ledger.url
     try:
         path = path_of(where)
@@ -130,6 +135,26 @@ async def _ledger(settings: Settings) -> list[Line]:
     if outdated:
         return [Line("ledger", where, True, outdated, "serve brings it up to date; until then no command can read it")]
     return [Line("ledger", where, True, f"{path} can be read and written")]
+
+
+async def _ledger_in_postgres(store: PostgresStore) -> list[Line]:
+    """Its tables, the right to make or to write them, and the folder of the journals."""
+    lines = []
+    try:
+        version = await probe(store)
+    except LedgerError as error:
+        lines.append(Line("ledger", store.name, False, str(error), "start it, or correct ledger.url"))
+    else:
+        told = {
+            None: f"schema {store.schema} will be made by serve",
+            REVISIONS[-1]: "can be read and written",
+        }.get(version, f"has schema {version}, serve brings it to {REVISIONS[-1]}; until then no command can read it")
+        lines.append(Line("ledger", store.name, True, told))
+    folder = store.folder
+    writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    detail = "the journals of this machine lie here" if writable else "is no folder that can be written"
+    remedy = "" if writable else "create it, or name another one under ledger.journal"
+    return [*lines, Line("ledger journal", str(folder), writable, detail, remedy)]
 
 
 def _take_write_lock(path: Path) -> None:

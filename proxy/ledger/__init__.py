@@ -1,4 +1,4 @@
-"""The ledger: the durable record of verdicts, findings, traces and gate decisions, on SQLite.
+"""The ledger: the durable record of verdicts, findings, traces and gate decisions, in SQLite or Postgres.
 
 Two books are kept apart and must agree whenever anyone looks: how many exchanges were observed, and how they
 ended. A process that dies leaves its journal behind, from which the next one counts what was lost.

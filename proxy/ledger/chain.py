@@ -20,12 +20,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, type_coerce, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from proxy.errors import LedgerError
 from proxy.ledger import schema
+from proxy.ledger.dialect import insert
 from proxy.ledger.moments import from_us, to_us
 
 GENESIS = "0" * 64
@@ -103,7 +103,7 @@ async def append(
     digest, us = digest_of(body), to_us(at)
     entry = Entry(seq, hash_of(known.head, seq, domain, us, state, digest))
     await connection.execute(
-        insert(table).values(
+        insert(connection, table).values(
             seq=seq,
             prev=known.head,
             domain=domain,
@@ -115,7 +115,7 @@ async def append(
         )
     )
     for name, value in ((HEAD, entry.hash), (COUNT, str(seq))):
-        statement = insert(schema.meta).values(name=name, value=value)
+        statement = insert(connection, schema.meta).values(name=name, value=value)
         await connection.execute(
             statement.on_conflict_do_update(index_elements=[schema.meta.c.name], set_={"value": value})
         )

@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
+from sys import getsizeof
 from typing import Any, TypeAlias
 
 from comparators.encode import dumps
 from comparators.model import Tolerated
 from comparators.paths import pattern_of
 from proxy.ledger.epoch import Epoch
+from proxy.ledger.journal import shorten
 from proxy.ledger.records import ENTITY_LIMIT
 from proxy.model import Outcome, Trace, Verdict
 
 QUEUE_TRACES = 500
 QUEUE_BYTES = 64 * 1024 * 1024
-"""What the traces that wait for the disk may hold, in characters of their bodies."""
+"""What the traces that wait for the disk may take of memory."""
 SAMPLE_CHARACTERS = 2_000
 TOLERATED_PLACES = 10_000
 OTHER_PLACES = "(other places)"
 """Where tolerances are counted past `TOLERATED_PLACES` different ones: by their rule until there are twice as many."""
 PATH_CHARACTERS = 500
 RULE_CHARACTERS = 500
+PATH_BYTES, RULE_BYTES = 700, 500
+"""Of what is part of a key: an index of Postgres takes 2,704 bytes, and the name of a route may be long."""
 KIND_CHARACTERS = 100
 LINKS = 50
 """How many findings one trace is listed under."""
-TRACE_OVERHEAD = 2_000
+TRACE_OVERHEAD, VALUE_OVERHEAD = 2_000, 500
+"""Bytes that a trace takes beside its texts, and a value of a difference that is no text: it has been cut."""
 
 Place: TypeAlias = tuple[str, str, str, str, str, str]
 """Where something was tolerated: window, domain, route, kind, path, rule."""
@@ -44,8 +49,8 @@ def sample_of(value: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` without lone surrogates, which JSON may bear and a database may not."""
-    return text.encode(errors="replace").decode()
+    """`text` without lone surrogates and zeros, which JSON may bear and a database may not."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def place_for(place: Place, known: set[Place]) -> Place:
@@ -243,7 +248,8 @@ class Details:
             self._links = list(self._links_to(self.traces.peek()))
 
     def _tolerate(self, epoch: Epoch, domain: str, route: str, tolerated: Tolerated) -> None:
-        path, rule = clean(tolerated.path[:PATH_CHARACTERS]), clean(tolerated.rule[:RULE_CHARACTERS])
+        path = shorten(clean(tolerated.path[:PATH_CHARACTERS]), PATH_BYTES)
+        rule = shorten(clean(tolerated.rule[:RULE_CHARACTERS]), RULE_BYTES)
         place = place_for((epoch.id, domain, route, tolerated.kind, path, rule), self.places)
         self._tolerated[epoch, *place[1:]] += tolerated.count
 
@@ -266,4 +272,9 @@ def _hash(entity: str) -> int:
 
 
 def _size(trace: Trace) -> int:
-    return len(trace.primary_body or "") + len(trace.shadow_body or "") + TRACE_OVERHEAD
+    headers = (trace.request_headers, trace.primary_headers, trace.shadow_headers)
+    texts = [trace.primary_body or "", trace.shadow_body or "", trace.target, trace.detail]
+    texts += [text for pairs in headers for pair in pairs for text in pair]
+    values = [value for one in trace.differences for value in (one.path, one.primary, one.shadow)]
+    sizes = (getsizeof(value) if isinstance(value, str) else VALUE_OVERHEAD for value in values)
+    return sum(map(getsizeof, texts)) + sum(sizes) + TRACE_OVERHEAD

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
+from proxy.ledger.dialect import insert
 from proxy.ledger.records import ENTITY_LIMIT
 from proxy.ledger.upsert import many
 
@@ -60,7 +60,7 @@ async def _write_window(
 ) -> None:
     table = schema.entity_counts
     names = [{"window": window, "domain": domain, "kind": kind, "n": 0} for kind in kinds]
-    await many(connection, insert(table).on_conflict_do_nothing(), names)
+    await many(connection, insert(connection, table).on_conflict_do_nothing(), names)
     rows = (
         await connection.execute(
             select(table.c.id, table.c.kind, table.c.sketch).where(table.c.window == window, table.c.domain == domain)
@@ -87,7 +87,7 @@ async def _count_exactly(
     table, counts = schema.entities, schema.entity_counts
     for kind, hashes in kinds.items():
         rows = [{"count_id": ids[kind], "hash": one} for one in sorted(hashes)]
-        await many(connection, insert(table).on_conflict_do_nothing(), rows)
+        await many(connection, insert(connection, table).on_conflict_do_nothing(), rows)
         n = select(func.count()).select_from(table).where(table.c.count_id == ids[kind]).scalar_subquery()
         await connection.execute(update(counts).where(counts.c.id == ids[kind]).values(n=n))
     rows_now = await connection.execute(select(counts.c.kind, counts.c.n).where(counts.c.id.in_(ids.values())))

@@ -11,10 +11,12 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Column, String, Table, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comparators.fields import MAX_PATHS, OTHER_PATHS
+from proxy.ledger.details import PATH_BYTES, clean
+from proxy.ledger.dialect import insert
+from proxy.ledger.journal import shorten
 from proxy.ledger.schema import joined, metadata
 from proxy.window import DamageCount, FieldCount
 
@@ -72,8 +74,10 @@ async def add(
     """Add to the sums of a window, or of the one that it has become: see `windows.save`."""
     became = select(joined.c.window).where(joined.c.own == window_id).limit(1)
     window_id = await connection.scalar(became) or window_id
-    known_fields = await _within(connection, _fields, window_id, list(fields))
-    known_damages = await _within(connection, _damages, window_id, list(damages))
+    known_fields = await _within(connection, _fields, window_id, [replace(one, path=_key_of(one)) for one in fields])
+    known_damages = await _within(
+        connection, _damages, window_id, [replace(one, path=_key_of(one), rule=clean(one.rule)) for one in damages]
+    )
     await _add(
         connection,
         _fields,
@@ -162,7 +166,7 @@ async def drop_windows(connection: AsyncConnection, keep: Collection[str]) -> No
 async def _add(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]], sums: Sequence[str]) -> None:
     if not rows:
         return
-    statement = insert(table)
+    statement = insert(connection, table)
     more = {name: table.c[name] + statement.excluded[name] for name in sums}
     if "rule" in table.c:
         # The first rule that was found to hide something stays: within one window they are all the same rules.
@@ -205,6 +209,10 @@ async def _within(connection: AsyncConnection, table: Table, window_id: str, fou
         else:
             kept.append(replace(one, path=_instead(one)))
     return kept
+
+
+def _key_of(one: FieldCount | DamageCount) -> str:
+    return shorten(clean(one.path), PATH_BYTES)
 
 
 def _instead(one: FieldCount | DamageCount) -> str:

@@ -7,6 +7,7 @@ changes no count.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -14,13 +15,13 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row, String, case, column, delete, func, select, update, values
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from comparators.model import Kind
 from proxy.errors import LedgerError
 from proxy.ledger import schema
-from proxy.ledger.details import DetailsBatch, FindingDelta
+from proxy.ledger.details import DetailsBatch, FindingDelta, clean
+from proxy.ledger.dialect import Insert, greater, insert, lesser, total
 from proxy.ledger.moments import MICROSECOND, from_us, maybe_from_us, to_us
 from proxy.ledger.tally import VerdictDelta
 from proxy.ledger.upsert import add, many, parts
@@ -100,7 +101,8 @@ def state_of(finding: Finding, today: date) -> FindingState:
     return FindingState.OPEN if returned is None else FindingState.RETURNED
 
 
-async def stored_findings(connection: AsyncConnection, domain: str | None) -> list[Finding]:
+async def stored_findings(connection: AsyncConnection, domain: str | None, id_: str | None = None) -> list[Finding]:
+    """All of them, those of a domain, or the one of an id."""
     table, accepted = schema.findings, schema.acceptances
     statement = select(
         table,
@@ -108,7 +110,11 @@ async def stored_findings(connection: AsyncConnection, domain: str | None) -> li
     ).select_from(table.outerjoin(accepted, accepted.c.finding == table.c.id))
     if domain is not None:
         statement = statement.where(table.c.domain == domain)
-    return [_finding(row) for row in await connection.execute(statement)]
+    if id_ is not None:
+        statement = statement.where(table.c.id == id_)
+    rows = (await connection.execute(statement)).all()
+    # Thousands take tens of milliseconds: not on the loop that serves clients.
+    return await asyncio.to_thread(lambda: [_finding(row) for row in rows])
 
 
 async def known_findings(connection: AsyncConnection) -> set[str]:
@@ -158,16 +164,14 @@ async def write_findings(connection: AsyncConnection, details: DetailsBatch, lim
                 "seen_comparisons": compared[finding.domain, finding.route],
             }
         )
-    await many(connection, _upsert(), accepted)
+    await many(connection, _joining(insert(connection, table)), accepted)
     rows_over = [{"domain": domain, "differences": n} for domain, n in overflow.items()]
     await add(connection, schema.overflow, ("domain",), "differences", rows_over)
     return firsts
 
 
-def _upsert() -> Any:
-    table = schema.findings
-    statement = insert(table)
-    new = statement.excluded
+def _joining(statement: Insert) -> Insert:
+    table, new = schema.findings, statement.excluded
     seen_since = _IS_GONE & (new.last_at > table.c.gone_at)
     return statement.on_conflict_do_update(
         index_elements=[table.c.id],
@@ -176,14 +180,14 @@ def _upsert() -> Any:
             "differences": table.c.differences + new.differences,
             "known_gap": table.c.known_gap + new.known_gap,
             "seen_comparisons": new.seen_comparisons,
-            "first_at": func.min(table.c.first_at, new.first_at),
-            "last_at": func.max(table.c.last_at, new.last_at),
+            "first_at": lesser(table.c.first_at, new.first_at),
+            "last_at": greater(table.c.last_at, new.last_at),
             "first_trace": func.coalesce(table.c.first_trace, new.first_trace),
             "last_trace": func.coalesce(new.last_trace, table.c.last_trace),
             "sample_primary": func.coalesce(table.c.sample_primary, new.sample_primary),
             "sample_shadow": func.coalesce(table.c.sample_shadow, new.sample_shadow),
             # What differed before it was found gone and is written only now has not returned.
-            "returned_at": case((seen_since, func.max(new.first_at, table.c.gone_at + 1)), else_=table.c.returned_at),
+            "returned_at": case((seen_since, greater(new.first_at, table.c.gone_at + 1)), else_=table.c.returned_at),
         },
     )
 
@@ -210,7 +214,7 @@ async def age_findings(connection: AsyncConnection, verdicts: Iterable[VerdictDe
         if compared - unseen[domain, route] >= gone_after:
             of_route = (table.c.domain == domain) & (table.c.route == route)
             old = of_route & ~_IS_GONE & (table.c.seen_comparisons <= compared - gone_after)
-            at = func.max(latest[domain, route], table.c.last_at)
+            at = greater(latest[domain, route], table.c.last_at)
             await connection.execute(update(table).where(old).values(gone_at=at, gone_why=why))
 
 
@@ -232,12 +236,12 @@ async def accept(connection: AsyncConnection, finding_id: str, acceptance: Accep
     """Keep an acceptance in the place of an earlier one. Raises LedgerError when there is no such finding."""
     await _known(connection, finding_id)
     values = {
-        "owner": acceptance.owner,
-        "why": acceptance.why,
+        "owner": clean(acceptance.owner),
+        "why": clean(acceptance.why),
         "until": acceptance.until.isoformat(),
         "at": to_us(acceptance.at),
     }
-    statement = insert(schema.acceptances).values(finding=finding_id, **values)
+    statement = insert(connection, schema.acceptances).values(finding=finding_id, **values)
     await connection.execute(
         statement.on_conflict_do_update(index_elements=[schema.acceptances.c.finding], set_=values)
     )
@@ -265,7 +269,7 @@ async def _compared(connection: AsyncConnection, routes: Iterable[RouteKey]) -> 
     for part in parts(list(found)):
         wanted = values(column("domain", String), column("route", String)).data(part).cte("wanted")
         statement = (
-            select(table.c.domain, table.c.route, func.sum(table.c.n).label("n"))
+            select(table.c.domain, table.c.route, total(table.c.n).label("n"))
             .join_from(wanted, table, (table.c.domain == wanted.c.domain) & (table.c.route == wanted.c.route))
             .where(table.c.verdict.in_(names))
             .group_by(table.c.domain, table.c.route)

@@ -16,13 +16,12 @@ from pathlib import Path
 from secrets import token_hex
 from uuid import uuid4
 
-from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.errors import LedgerError
 from proxy.ledger import query, windows
 from proxy.ledger.book import Book
-from proxy.ledger.database import Trouble, path_of, reason_of
+from proxy.ledger.database import Trouble, store_of, unstorable
 from proxy.ledger.details import Details
 from proxy.ledger.file import LedgerFile, open_file
 from proxy.ledger.findings import GONE_AFTER
@@ -31,6 +30,7 @@ from proxy.ledger.housing import Housing
 from proxy.ledger.moments import to_us
 from proxy.ledger.reader import LedgerReader, Query, T
 from proxy.ledger.records import DomainCounts, Recording
+from proxy.ledger.store import Store
 from proxy.ledger.tally import Batch, Tally, Ticket
 from proxy.ledger.totals import Totals, Waiting
 from proxy.ledger.traces import PackedTrace, pack_all
@@ -49,12 +49,12 @@ TIDY_EVERY = timedelta(hours=1)
 class Ledger(LedgerReader):
     """Made by `open`. `begin` and `record` belong to the thread of the event loop."""
 
-    def __init__(self, path: Path, flush_seconds: float, bounds: Bounds, clock: Callable[[], datetime]) -> None:
-        super().__init__(path, None, clock)
+    def __init__(self, store: Store, flush_seconds: float, bounds: Bounds, clock: Callable[[], datetime]) -> None:
+        super().__init__(store, None, clock)
         self._flush_seconds = flush_seconds
         self._bounds = bounds
         self._run = uuid4().hex
-        self._housing = Housing(path, self._run)
+        self._housing = Housing(store.journals, self._run)
         self._book = Book(clock, lambda: token_hex(8))
         self._tally = Tally(self._book, self._housing.place, Details(bounds.max_findings))
         self._file: LedgerFile | None = None
@@ -76,6 +76,7 @@ class Ledger(LedgerReader):
         cls,
         url: str,
         *,
+        journal: Path | None = None,
         flush_seconds: float,
         max_traces: int,
         max_trace_bytes: int,
@@ -85,26 +86,26 @@ class Ledger(LedgerReader):
     ) -> Ledger:
         """Open or make the ledger, bring its schema up to date and settle runs that died.
 
-        `flush_seconds` is how long counts wait in memory, `max_trace_bytes` bounds all stored traces together,
-        `gone_after` is after how many comparisons of its route without it a finding is gone, `clock` gives the time
-        with its zone. A disk that is full, read-only or locked does not keep the proxy from starting: `recording`
-        says so, and writing is tried again. Raises LedgerError for what will not get better by itself: an unusable
-        url, a file that is no ledger, a schema newer than this code.
+        `journal` is the folder of the journals of a ledger in Postgres, the working directory where it is None; those
+        of a file lie beside it. `flush_seconds` is how long counts wait in memory, `max_trace_bytes` bounds all stored
+        traces together, `gone_after` is after how many comparisons of its route without it a finding is gone, `clock`
+        gives the time with its zone. A disk that is full, read-only or locked, or a server that is away, does not keep
+        the proxy from starting: `recording` says so, and writing is tried again. Raises LedgerError for what will not
+        get better by itself: an unusable url or account, a file that is no ledger, a schema newer than this code.
         """
-        ledger = cls(path_of(url), flush_seconds, Bounds(max_traces, max_trace_bytes, max_findings, gone_after), clock)
+        store = store_of(url, journal)
+        store.check_journals()
+        ledger = cls(store, flush_seconds, Bounds(max_traces, max_trace_bytes, max_findings, gone_after), clock)
         try:
             await ledger._set_up()
-        except LedgerError:
-            await ledger._shut()
-            raise
-        except Trouble as error:
-            if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
+        except BaseException as error:
+            if not isinstance(error, Trouble):
                 await ledger._shut()
-                raise LedgerError(f"{reason_of(error, ledger.path)}; name another file under ledger.url") from error
-            ledger._health.failed(reason_of(error, ledger.path))
-        except BaseException:
-            await ledger._shut()
-            raise
+                raise
+            if store.lasting(error):
+                await ledger._shut()
+                raise LedgerError(f"{store.reason(error)}; {store.advice}") from error
+            ledger._health.failed(store.reason(error))
         ledger._tasks.start(ledger._write_behind(), name="ledger writer")
         return ledger
 
@@ -252,10 +253,11 @@ class Ledger(LedgerReader):
             await self._tidy(closing=closing)
         except LedgerError as error:
             self._health.failed(str(error))
-        except Trouble as error:
-            self._health.failed(reason_of(error, self.path))
         except Exception as error:  # noqa: BLE001 - one row that cannot be stored must not stop all others
-            self._spoiled(error)
+            if isinstance(error, Trouble) and not unstorable(error):
+                self._health.failed(self.store.reason(error))
+            else:
+                self._spoiled(error)
         else:
             self._health.succeeded()
             return True
@@ -265,7 +267,7 @@ class Ledger(LedgerReader):
         if self._file is None:
             raise LedgerError("the ledger is closed")
         async with self._file.writer.connect() as connection:
-            await write_batch(connection, self._run, batch, self._packed, self._bounds)
+            await write_batch(connection, self._run, batch, self._packed, self._bounds, to_us(self._clock()))
             async with self._commit:
                 await connection.commit()
                 self._tally.committed()
@@ -295,11 +297,11 @@ class Ledger(LedgerReader):
     async def _set_up(self) -> None:
         """Make the journal and open the file, as far as that is not done or no longer true."""
         self._housing.settle(self._tally.rehouse)
-        if self._file is not None and not self._file.is_there():
+        if self._file is not None and not await self._file.is_there():
             await self._drop_file()
             self._housing.renew()
             raise LedgerError(
-                f"{self.path} was deleted or replaced while it was in use: the evidence in it is gone, "
+                f"{self.store.name} was deleted or replaced while it was in use: the evidence in it is gone, "
                 "a new ledger begins with what is counted from now on"
             )
         if self._file is None:
@@ -308,14 +310,8 @@ class Ledger(LedgerReader):
     async def _open_file(self) -> None:
         # The number of the last batch that is written for certain: the one in hand is not.
         sequence = self._batch.sequence - 1 if self._batch else self._tally.sequence
-        file = await open_file(
-            self.path,
-            self._run,
-            self._housing,
-            now_us=to_us(self._clock()),
-            sequence=sequence,
-            baseline=self._tally.baseline(),
-        )
+        now, settled = to_us(self._clock()), self._tally.baseline()
+        file = await open_file(self.store, self._run, self._housing, now_us=now, sequence=sequence, baseline=settled)
         self._book.load(file.newest, file.windows)
         details = self._tally.details
         waiting = (one.id for batch in self._waiting() for one in batch.details.findings)
@@ -346,4 +342,4 @@ class Ledger(LedgerReader):
             self._lost_traces += len(batch.details.traces)
             if not batch.details.traces:
                 self._tally.details.given_up(batch.details)
-        self._health.failed(f"{self.path}: {type(error).__name__}: {error}")
+        self._health.failed(f"{self.store.name}: {type(error).__name__}: {error}")

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
+from proxy.ledger.dialect import insert
 from proxy.ledger.moments import MICROSECOND, MINUTE, from_us, to_us
 from proxy.ledger.records import MinuteCount
 from proxy.ledger.tally import VerdictDelta
@@ -40,7 +40,7 @@ async def fold_minutes(connection: AsyncConnection, now_us: int) -> None:
         old = (table.c.minute < before) & (table.c.minute % width != 0)
         first = table.c.minute - table.c.minute % width
         sums = select(table.c.domain, table.c.verdict, first, func.sum(table.c.n)).where(old)
-        statement = insert(table).from_select(
+        statement = insert(connection, table).from_select(
             ["domain", "verdict", "minute", "n"], sums.group_by(table.c.domain, table.c.verdict, first)
         )
         await connection.execute(

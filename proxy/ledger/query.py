@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
 from proxy.ledger.details import Place
+from proxy.ledger.dialect import total
 from proxy.ledger.entities import entity_totals
 from proxy.ledger.moments import from_us
 from proxy.ledger.records import TraceSummary
@@ -35,7 +36,7 @@ async def totals(connection: AsyncConnection, own: str | None, more: Collection[
         found.route(row.window, row.domain, row.route).add_verdict(
             Verdict(row.verdict), row.n, row.first_minute, row.last_minute, row.last_at, row.known_gaps
         )
-    sums = select(table.c.domain, table.c.verdict, func.sum(table.c.n).label("n"))
+    sums = select(table.c.domain, table.c.verdict, total(table.c.n).label("n"))
     for row in await connection.execute(sums.group_by(table.c.domain, table.c.verdict)):
         found.lifetime(row.domain).verdicts[Verdict(row.verdict)] = row.n
     for window, domain, route, kind, path, rule, n in await _tolerated(connection, ids):
@@ -57,7 +58,7 @@ async def _add_observed(connection: AsyncConnection, found: Totals, ids: set[str
         route.observed += row.observed
         if row.run not in ("", own) and not row.closed:
             route.under_way += row.begun - row.settled
-    sums = select(table.c.domain, func.sum(table.c.observed).label("observed")).group_by(table.c.domain)
+    sums = select(table.c.domain, total(table.c.observed).label("observed")).group_by(table.c.domain)
     for row in await connection.execute(sums):
         found.lifetime(row.domain).observed = row.observed
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, date, datetime
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
 
@@ -16,18 +15,13 @@ from proxy.errors import LedgerError
 from proxy.gate import GateResult
 from proxy.ledger import chain, query, schema, windows
 from proxy.ledger.chain import Decision, Entry
-from proxy.ledger.database import (
-    Trouble,
-    check_version,
-    make_engine,
-    make_readonly_engine,
-    path_of,
-    reason_of,
-)
+from proxy.ledger.database import Trouble, check_version, store_of
+from proxy.ledger.details import clean
 from proxy.ledger.findings import Finding, FindingState, merge_findings, stored_findings
 from proxy.ledger.minutes import minutes
 from proxy.ledger.moments import to_us, utc_now
 from proxy.ledger.records import DomainCounts, MinuteCount, TraceSummary
+from proxy.ledger.store import Store
 from proxy.ledger.totals import Waiting
 from proxy.ledger.traces import parse_cursor, summary
 from proxy.model import Trace
@@ -50,10 +44,10 @@ class OutdatedLedgerError(LedgerError):
 
 
 class LedgerReader:
-    """The questions. All answer of one moment, and raise LedgerError when the file cannot be read."""
+    """The questions. All answer of one moment, and raise LedgerError when the ledger cannot be read."""
 
-    def __init__(self, path: Path, engine: AsyncEngine | None, clock: Callable[[], datetime] = utc_now) -> None:
-        self.path = path
+    def __init__(self, store: Store, engine: AsyncEngine | None, clock: Callable[[], datetime] = utc_now) -> None:
+        self.store = store
         self._clock = clock
         self._engine = engine
         self._reads = TaskGroup(READS)
@@ -64,26 +58,29 @@ class LedgerReader:
 
         Raises LedgerError when there is no ledger yet or its schema is another one.
         """
-        path = path_of(url)
-        if not path.exists():
-            raise LedgerError(f"{path} does not exist; start `shadowread serve` once, or correct ledger.url")
-        engine = make_readonly_engine(path)
+        store = store_of(url)
+        if missing := store.absent():
+            raise LedgerError(f"{missing}; start `shadowread serve` once, or correct ledger.url")
+        engine = store.onlooker()
         try:
             async with engine.connect() as connection:
-                found = await connection.run_sync(check_version, path)
+                found = await connection.run_sync(check_version, store)
         except LedgerError:
             await engine.dispose()
             raise
         except Trouble as error:
             await engine.dispose()
-            raise LedgerError(f"the ledger cannot be read: {reason_of(error, path)}") from error
+            raise LedgerError(f"the ledger cannot be read: {store.reason(error)}") from error
+        if found is None and store.pooled:
+            await engine.dispose()
+            raise LedgerError(f"there is no ledger in {store.name}; start `shadowread serve` once, or {store.advice}")
         if found != schema.REVISIONS[-1]:
             await engine.dispose()
             raise OutdatedLedgerError(
-                f"{path} has schema {found}, this shadowread reads {schema.REVISIONS[-1]}; "
+                f"{store.name} has schema {found}, this shadowread reads {schema.REVISIONS[-1]}; "
                 "start `shadowread serve` once to bring it up to date"
             )
-        return cls(path, engine)
+        return cls(store, engine)
 
     async def close(self) -> None:
         await self._reads.drain(5)
@@ -96,18 +93,20 @@ class LedgerReader:
         return (await self.ask(lambda connection: query.totals(connection, None))).freeze()
 
     async def findings(
-        self, domain: str | None = None, *, limit: int = PAGE, state: FindingState | None = None
+        self, domain: str | None = None, *, limit: int | None = PAGE, state: FindingState | None = None
     ) -> list[Finding]:
-        """Most frequent first; those of one state alone when `state` is given."""
+        """Most frequent first; those of one state alone when `state` is given. `limit` None tells all there are."""
+        domain = None if domain is None else clean(domain)
         stored, waiting = await self._look(lambda connection: stored_findings(connection, domain), list[Finding]())
         fresh = [delta for one in waiting for delta in one.details.findings if domain in (None, delta.domain)]
-        found = merge_findings(stored, fresh, self._today())
-        return [one for one in found if state in (None, one.state)][: min(limit, PAGE)]
+        found = await asyncio.to_thread(merge_findings, stored, fresh, self._today())
+        return [one for one in found if state in (None, one.state)][: None if limit is None else min(limit, PAGE)]
 
     async def finding(self, id_: str) -> Finding | None:
-        stored, waiting = await self._look(lambda connection: stored_findings(connection, None), list[Finding]())
+        id_ = clean(id_)
+        stored, waiting = await self._look(lambda connection: stored_findings(connection, None, id_), list[Finding]())
         fresh = [delta for one in waiting for delta in one.details.findings if delta.id == id_]
-        found = merge_findings((one for one in stored if one.id == id_), fresh, self._today())
+        found = merge_findings(stored, fresh, self._today())
         return found[0] if found else None
 
     async def traces(
@@ -122,6 +121,8 @@ class LedgerReader:
         Raises LedgerError for a cursor that is none.
         """
         limit = max(0, min(limit, PAGE))
+        # A text from outside may bear what no database takes, and then there is nothing of that name.
+        domain, finding = (None if one is None else clean(one) for one in (domain, finding))
         stored, waiting = await self._look(
             lambda connection: query.traces(connection, domain, finding, limit, before), list[TraceSummary]()
         )
@@ -138,7 +139,7 @@ class LedgerReader:
 
     async def trace(self, id_: str) -> Trace | None:
         """One exchange in full; None when it was never kept or is no longer."""
-        stored, waiting = await self._look(lambda connection: query.trace(connection, id_), None)
+        stored, waiting = await self._look(lambda connection: query.trace(connection, clean(id_)), None)
         fresh = (trace for one in waiting for trace in one.details.traces if trace.id == id_)
         return next(fresh, stored)
 
@@ -207,16 +208,18 @@ class LedgerReader:
         return self._clock().astimezone(UTC).date()
 
     async def _write_apart(self, work: Query[T]) -> T:
-        if not self.path.exists():
-            raise LedgerError(f"nothing was stored: {self.path} does not exist")
-        engine = make_engine(self.path)
+        if missing := self.store.absent():
+            raise LedgerError(f"nothing was stored: {missing}")
+        lasting = self._engine if self.store.pooled else None
+        engine = lasting or self.store.engine()
         try:
-            async with engine.execution_options(write=True).begin() as connection:
+            async with self.store.writer(engine).begin() as connection:
                 return await work(connection)
         except Trouble as error:
-            raise LedgerError(f"nothing was stored: {reason_of(error, self.path)}") from error
+            raise LedgerError(f"nothing was stored: {self.store.reason(error)}") from error
         finally:
-            await engine.dispose()
+            if lasting is None:
+                await engine.dispose()
 
     async def _look(self, ask: Query[T], nothing: T) -> tuple[T, tuple[Waiting, ...]]:
         """The answer of the file and what waits beside it; `nothing` is the answer of a file not there yet."""
@@ -233,7 +236,7 @@ class LedgerReader:
             async with self._engine.connect() as connection:
                 return await ask(connection)
         except Trouble as error:
-            raise LedgerError(f"the ledger cannot be read: {reason_of(error, self.path)}") from error
+            raise LedgerError(f"the ledger cannot be read: {self.store.reason(error)}") from error
 
     async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work` in a task of its own: a caller that is cancelled leaves no connection half-way."""

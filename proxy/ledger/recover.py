@@ -6,16 +6,17 @@ import logging
 import os
 import socket
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from proxy.ledger import schema, windows
+from proxy.ledger.dialect import insert
 from proxy.ledger.journal import NO_LEDGER, dead_runs, journal_of, process_start
-from proxy.ledger.moments import MINUTE, from_us
+from proxy.ledger.moments import MICROSECOND, MINUTE, from_us
 from proxy.ledger.tally import RouteDelta, VerdictDelta
 from proxy.ledger.write import add_observed, add_verdicts, fold_run
 from proxy.model import Verdict
@@ -23,14 +24,20 @@ from proxy.window import Window
 
 log = logging.getLogger(__name__)
 
+FORSAKEN = timedelta(days=7)
+"""How long a run whose journal lies on another machine may write nothing before it is settled without its journal."""
+
 Begun: TypeAlias = Mapping[tuple[str, str, str], int]
 """How many exchanges a run has begun, by window, domain and route."""
 
 
 async def register(
-    connection: AsyncConnection, run: str, now_us: int, sequence: int, baseline: tuple[RouteDelta, ...]
+    connection: AsyncConnection, run: str, now_us: int, sequence: int, baseline: tuple[RouteDelta, ...], place: str
 ) -> None:
-    """Make the run known. `baseline` is what it has settled elsewhere, when this file has just replaced another."""
+    """Make the run known, with the `place` of its journal.
+
+    `baseline` is what it has settled elsewhere, when this ledger has just replaced another.
+    """
     values = {
         "id": run,
         "host": socket.gethostname(),
@@ -38,21 +45,26 @@ async def register(
         "pid_start": process_start(os.getpid()),
         "started_at": now_us,
         "sequence": sequence,
+        "place": place,
+        "written_at": now_us,
     }
     known = await connection.scalar(select(schema.runs.c.id).where(schema.runs.c.id == run))
     if known is None:
-        await connection.execute(insert(schema.runs).values(values))
+        await connection.execute(insert(connection, schema.runs).values(values))
         await add_observed(connection, run, baseline)
 
 
-async def recover(writer: AsyncEngine, database: Path, ledger: bytes, own: str, now_us: int) -> int:
+async def recover(writer: AsyncEngine, journals: Path, place: str, ledger: bytes, own: str, now_us: int) -> int:
     """Settle every run whose process is dead; returns how many exchanges were lost.
+
+    `journals` is how the names of journals begin, `place` what tells their folder from those of other machines: whose
+    journal lies elsewhere may be alive, and is settled by whoever can see its journal.
 
     Each run is settled in one transaction that also closes it, and its journal is removed afterwards: when
     this is killed in between, the next one finds the run closed and only removes the journal.
     """
     lost = 0
-    for dead in dead_runs(database):
+    for dead in dead_runs(journals):
         settled = False
         try:
             if dead.ledger not in (NO_LEDGER, ledger):
@@ -64,7 +76,7 @@ async def recover(writer: AsyncEngine, database: Path, ledger: bytes, own: str, 
         finally:
             dead.release(remove=settled)
     async with writer.begin() as connection:
-        for run in await _without_journal(connection, database, own):
+        for run in await _without_journal(connection, journals, place, own, now_us):
             log.warning("the journal of run %s is gone: what it lost is known to its last flush only", run)
             lost += await _settle(connection, run, {}, now_us)
     return lost
@@ -84,7 +96,7 @@ async def _settle(connection: AsyncConnection, run: str, journal: Begun, now_us:
         return 0
     if row is None:  # it died before it could make itself known
         values = {"id": run, "host": "", "pid": 0, "pid_start": 0, "started_at": now_us, "sequence": 0}
-        await connection.execute(insert(runs).values(values))
+        await connection.execute(insert(connection, runs).values(values))
     columns = (observed.c.window, observed.c.domain, observed.c.route, observed.c.begun, observed.c.settled)
     found = await connection.execute(select(*columns).where(observed.c.run == run))
     stored = {(one.window, one.domain, one.route): (one.begun, one.settled) for one in found}
@@ -125,15 +137,22 @@ async def _in_file(
     return found
 
 
-async def _without_journal(connection: AsyncConnection, database: Path, own: str) -> list[str]:
-    """Open runs whose journal was deleted and whose process is gone (or belongs to another machine)."""
-    runs = schema.runs
+async def _without_journal(connection: AsyncConnection, journals: Path, place: str, own: str, now_us: int) -> list[str]:
+    """Open runs whose journal was deleted and whose process is gone, and those that others have long left behind."""
+    runs, here = schema.runs.c, socket.gethostname()
     found = await connection.execute(
-        select(runs.c.id, runs.c.host, runs.c.pid, runs.c.pid_start).where(runs.c.closed_at.is_(None), runs.c.id != own)
+        select(runs.id, runs.host, runs.pid, runs.pid_start, runs.started_at, runs.written_at, runs.place).where(
+            runs.closed_at.is_(None), runs.id != own
+        )
     )
-    return [
-        row.id
-        for row in found
-        if not journal_of(database, row.id).exists()
-        and not (row.host == socket.gethostname() and row.pid_start and process_start(row.pid) == row.pid_start)
-    ]
+    gone = []
+    for row in found:
+        # Without a place all journals lie beside the file, whatever machine it came from. A folder may have been copied
+        # to another machine together with what names it.
+        if row.place == place and (not place or row.host == here):
+            alive = row.host == here and row.pid_start and process_start(row.pid) == row.pid_start
+            if not journal_of(journals, row.id).exists() and not alive:
+                gone.append(row.id)
+        elif (now_us - max(row.written_at, row.started_at)) * MICROSECOND > FORSAKEN:
+            gone.append(row.id)
+    return gone

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema this code can read or bring forward, oldest first; the last one is the current."""
 
 metadata = MetaData()
+
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+"""Numbers that the database gives out: SQLite does so for INTEGER alone, Postgres uses some up for nothing."""
 
 
 def _key(name: str) -> Column[str]:
@@ -33,12 +36,15 @@ runs = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("sequence", BigInteger, nullable=False),
+    Column("place", String, nullable=False, server_default=""),
+    Column("written_at", BigInteger, nullable=False, server_default="0"),
 )
+"""`place` tells where the journal lies, see `Store.place`."""
 
 windows = Table(
     "windows",
     metadata,
-    Column("seq", Integer, primary_key=True, nullable=False),
+    Column("seq", SERIAL, primary_key=True, nullable=False),
     Column("id", String, nullable=False),
     Column("domain", String, nullable=False),
     Column("parts", Text, nullable=False),
@@ -190,7 +196,7 @@ finding_traces = Table(
 entity_counts = Table(
     "entity_counts",
     metadata,
-    Column("id", Integer, primary_key=True, nullable=False),
+    Column("id", SERIAL, primary_key=True, nullable=False),
     Column("window", String, nullable=False),
     Column("domain", String, nullable=False),
     Column("kind", String, nullable=False),
@@ -203,7 +209,7 @@ entity_counts = Table(
 entities = Table(
     "entities",
     metadata,
-    Column("count_id", Integer, primary_key=True, nullable=False),
+    Column("count_id", SERIAL, primary_key=True, nullable=False),
     Column("hash", BigInteger, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table, Text, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.ledger.details import clean
+from proxy.ledger.dialect import insert
 from proxy.ledger.moments import from_us, to_us
 from proxy.ledger.schema import metadata
 from proxy.window import Standing
@@ -93,10 +94,10 @@ async def keep(connection: AsyncConnection, window_id: str, standing: Standing) 
         "domain": standing.domain,
         "check": standing.check,
         "proof": standing.proof,
-        "text": standing.text[:LONGEST_TEXT],
+        "text": clean(standing.text[:LONGEST_TEXT]),
         "at": to_us(standing.at),
     }
-    made = insert(standing_table).values(values)
+    made = insert(connection, standing_table).values(values)
     later = {name: made.excluded[name] for name in ("proof", "text", "at")}
     told = (made.excluded.proof != "unknown") | (standing_table.c.proof == "unknown")
     await connection.execute(
@@ -131,7 +132,7 @@ async def plan_canary(connection: AsyncConnection, canary: Canary) -> None:
     """Write a canary down before its field is touched. The oldest of those that are done with go."""
     table = canary_table
     await connection.execute(
-        insert(table).values(
+        insert(connection, table).values(
             id=canary.id, domain=canary.domain, table=canary.table, key=canary.key, row=canary.row,
             column=canary.column, before=canary.before, marked=canary.marked, state=canary.state, note=canary.note,
             at=to_us(canary.at), changed_at=to_us(canary.changed_at), host=canary.host, pid=canary.pid,
@@ -145,7 +146,7 @@ async def plan_canary(connection: AsyncConnection, canary: Canary) -> None:
 
 async def advance_canary(connection: AsyncConnection, id_: str, state: CanaryState, note: str, at: datetime) -> None:
     """Write down what became of a canary."""
-    values = {"state": state, "note": note[:LONGEST_TEXT], "changed_at": to_us(at)}
+    values = {"state": state, "note": clean(note[:LONGEST_TEXT]), "changed_at": to_us(at)}
     await connection.execute(update(canary_table).where(canary_table.c.id == id_).values(values))
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table, Text, delete, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.ledger.dialect import insert
 from proxy.ledger.moments import from_us, to_us
 from proxy.ledger.schema import metadata
 from proxy.window import KnownEntities
@@ -96,7 +96,7 @@ async def keep_progress(connection: AsyncConnection, reached: Progress) -> None:
         "started_at": to_us(reached.started_at),
         "updated_at": to_us(reached.updated_at),
     }
-    statement = insert(_sweeps).values(values)
+    statement = insert(connection, _sweeps).values(values)
     await connection.execute(statement.on_conflict_do_update(index_elements=["domain", "route"], set_=values))
 
 
@@ -114,4 +114,4 @@ async def keep_known(connection: AsyncConnection, known: Sequence[KnownEntities]
         for one in known[:MAX_KINDS]
     ]
     if rows:
-        await connection.execute(insert(_known), rows)
+        await connection.execute(insert(connection, _known), rows)

@@ -212,7 +212,8 @@ class Tally:
     @property
     def waiting(self) -> int:
         """Finished exchanges that are in no batch yet."""
-        return sum(slot.settled - slot.taken for slot in self._slots.values())
+        # A copy, taken in one step: metrics ask on another thread, and a new route adds a slot.
+        return sum(slot.settled - slot.taken for slot in list(self._slots.values()))
 
     def pending(self) -> tuple[tuple[RouteDelta, ...], tuple[VerdictDelta, ...]]:
         """The increments that the next `take` would have, without taking them."""

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
 from proxy.ledger.details import clean
+from proxy.ledger.dialect import greater, insert
 from proxy.ledger.epoch import Epoch
 from proxy.ledger.moments import from_us, to_us
 from proxy.ledger.upsert import add, many
@@ -103,10 +103,10 @@ async def write_timing(connection: AsyncConnection, batch: TimingBatch, started:
         for (window, domain, began), watch in batch.watches.items()
         if window in started and to_us(watch.ended) >= started[window]
     ]
-    statement = insert(table)
+    statement = insert(connection, table)
     statement = statement.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),
-        set_={"ended": func.max(table.c.ended, statement.excluded.ended)},
+        set_={"ended": greater(table.c.ended, statement.excluded.ended)},
     )
     await many(connection, statement, rows)
     for window in {row["window"] for row in rows}:

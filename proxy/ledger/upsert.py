@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Table, func
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
+from proxy.ledger.dialect import Insert, greater, insert, lesser
 
 CHUNK = 500
 """Rows or names a statement; SQLite takes at most 32,766 parameters."""
@@ -19,7 +19,7 @@ async def add(
     connection: AsyncConnection, table: Table, keys: tuple[str, ...], figure: str, rows: list[dict[str, Any]]
 ) -> None:
     """Add each row's `figure` to the one with the same keys, or make the row."""
-    statement = insert(table)
+    statement = insert(connection, table)
     statement = statement.on_conflict_do_update(
         index_elements=[table.c[key] for key in keys],
         set_={figure: table.c[figure] + statement.excluded[figure]},
@@ -35,9 +35,9 @@ def joining_verdicts(statement: Insert) -> Insert:
         set_={
             "n": table.c.n + new.n,
             "known_gaps": table.c.known_gaps + new.known_gaps,
-            "first_minute": func.min(table.c.first_minute, new.first_minute),
-            "last_minute": func.max(table.c.last_minute, new.last_minute),
-            "last_at": func.max(table.c.last_at, new.last_at),
+            "first_minute": lesser(table.c.first_minute, new.first_minute),
+            "last_minute": greater(table.c.last_minute, new.last_minute),
+            "last_at": greater(table.c.last_at, new.last_at),
         },
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from proxy.ledger.dialect import total
 from proxy.ledger.moments import from_us
 from proxy.ledger.schema import metadata
 from proxy.ledger.standing import standing_table
@@ -45,7 +46,7 @@ async def weighed(connection: AsyncConnection, windows: Collection[str]) -> dict
     known, blank = Counter[str](), Counter[str]()
     empty = fields.valued == 0
     for window, n, never in await connection.execute(
-        select(fields.window, func.count(), func.sum(case((empty, 1), else_=0)))
+        select(fields.window, func.count(), total(case((empty, 1), else_=0)))
         .where(fields.window.in_(wanted))
         .group_by(fields.window)
     ):
@@ -58,8 +59,8 @@ async def weighed(connection: AsyncConnection, windows: Collection[str]) -> dict
             damages.route,
             path,
             damages.damage,
-            func.sum(damages.tried),
-            func.sum(damages.seen),
+            total(damages.tried),
+            total(damages.seen),
             func.max(damages.rule),
         )
         .where(damages.window.in_(wanted))

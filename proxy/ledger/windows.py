@@ -9,11 +9,11 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Row, Select, Table, delete, func, literal, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
 from proxy.ledger.details import clean
+from proxy.ledger.dialect import insert
 from proxy.ledger.moments import from_us, to_us
 from proxy.ledger.upsert import joining_verdicts
 from proxy.window import RULES, Window
@@ -107,7 +107,7 @@ async def add(connection: AsyncConnection, window: Window) -> Stored:
     """Make `window` the current one of its domain; `fold` is the caller's."""
     table = schema.windows
     await connection.execute(
-        insert(table).values(
+        insert(connection, table).values(
             id=window.id,
             domain=window.domain,
             parts=json.dumps(dict(window.parts), sort_keys=True),
@@ -161,7 +161,7 @@ async def _fold_verdicts(connection: AsyncConnection) -> None:
         .where(past)
         .group_by(table.c.domain, table.c.route, table.c.verdict)
     )
-    statement = insert(table).from_select([column.name for column in table.c], sums)
+    statement = insert(connection, table).from_select([column.name for column in table.c], sums)
     await connection.execute(joining_verdicts(statement))
     await connection.execute(delete(table).where(past))
 
@@ -183,7 +183,7 @@ async def _fold_observed(connection: AsyncConnection) -> None:
         .where(past)
         .group_by(table.c.run, table.c.domain, table.c.route)
     )
-    statement = insert(table).from_select([column.name for column in table.c], sums)
+    statement = insert(connection, table).from_select([column.name for column in table.c], sums)
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns),
@@ -199,8 +199,8 @@ def _past(table: Table) -> Any:
 
 async def _save(connection: AsyncConnection, run: str, one: Unsaved) -> Stored:
     table, window = schema.windows, one.window
-    became = (await joined(connection, run)).get(window.id, window.id)
-    row = (await connection.execute(select(table).where(table.c.id == became))).one_or_none()
+    known = (await joined(connection, run)).get(window.id, window.id)
+    row = (await connection.execute(select(table).where(table.c.id == known))).one_or_none()
     if row is None:
         last = await _last(connection, window.domain)
         if last is None or one.alone or last.seq <= one.seen:
@@ -209,9 +209,8 @@ async def _save(connection: AsyncConnection, run: str, one: Unsaved) -> Stored:
             # It was begun without knowing of the one that it now follows.
             why = why_of(changed, last.window.parts, window.parts)
             return await add(connection, replace(window, why=why))
-        await connection.execute(
-            insert(schema.joined).values(run=run, own=window.id, window=last.window.id).on_conflict_do_nothing()
-        )
+        became = insert(connection, schema.joined).values(run=run, own=window.id, window=last.window.id)
+        await connection.execute(became.on_conflict_do_nothing())
         stored = last
     else:
         stored = _stored(row)

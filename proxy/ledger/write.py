@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
 from proxy.ledger.details import DetailsBatch, Place, clean, place_for
+from proxy.ledger.dialect import insert, total
 from proxy.ledger.entities import write_entities
 from proxy.ledger.findings import age_findings, write_findings
 from proxy.ledger.minutes import add_minutes
@@ -38,14 +38,20 @@ class Bounds:
 
 
 async def write_batch(
-    connection: AsyncConnection, run: str, batch: Batch, packed: tuple[PackedTrace, ...], bounds: Bounds
+    connection: AsyncConnection,
+    run: str,
+    batch: Batch,
+    packed: tuple[PackedTrace, ...],
+    bounds: Bounds,
+    now_us: int,
 ) -> None:
     """Write `batch` unless it is written already (a commit that failed may have succeeded after all)."""
     runs = schema.runs
     done = await connection.scalar(select(runs.c.sequence).where(runs.c.id == run))
     if done is not None and done >= batch.sequence:
         return
-    await connection.execute(update(runs).where(runs.c.id == run).values(sequence=batch.sequence, closed_at=None))
+    signed = {"sequence": batch.sequence, "written_at": now_us, "closed_at": None}
+    await connection.execute(update(runs).where(runs.c.id == run).values(signed))
     await add_observed(connection, run, batch.routes)
     await add_verdicts(connection, batch.verdicts)
     started = {stored.window.id: to_us(stored.window.started_at) for stored in (await newest(connection)).values()}
@@ -56,7 +62,7 @@ async def write_batch(
 
 async def add_observed(connection: AsyncConnection, run: str, routes: Iterable[RouteDelta]) -> None:
     table = schema.observed
-    statement = insert(table)
+    statement = insert(connection, table)
     statement = statement.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),
         set_={
@@ -85,7 +91,7 @@ async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelt
         }
         for one in deltas
     ]
-    await many(connection, joining_verdicts(insert(schema.verdicts)), rows)
+    await many(connection, joining_verdicts(insert(connection, schema.verdicts)), rows)
     await add_minutes(connection, deltas)
 
 
@@ -145,7 +151,7 @@ async def _write_traces(
 ) -> None:
     table = schema.traces
     kept_bytes: int = (
-        await connection.scalar(select(func.coalesce(func.sum(table.c.bytes), 0)).where(table.c.kept == 1)) or 0
+        await connection.scalar(select(func.coalesce(total(table.c.bytes), 0)).where(table.c.kept == 1)) or 0
     )
     rows: list[dict[str, Any]] = []
     for one in packed:
@@ -173,9 +179,9 @@ async def _write_traces(
                 "body": body,
             }
         )
-    await many(connection, insert(table).on_conflict_do_nothing(), rows)
+    await many(connection, insert(connection, table).on_conflict_do_nothing(), rows)
     links = [{"finding": finding, "trace": trace} for finding, trace in details.links]
-    await many(connection, insert(schema.finding_traces).on_conflict_do_nothing(), links)
+    await many(connection, insert(connection, schema.finding_traces).on_conflict_do_nothing(), links)
     await _prune(connection, bounds)
 
 
@@ -183,7 +189,7 @@ async def _prune(connection: AsyncConnection, bounds: Bounds) -> None:
     """Delete the oldest traces past the limits, but never the first one of a finding."""
     table, findings, links = schema.traces, schema.findings, schema.finding_traces
     row = (
-        await connection.execute(select(func.count(), func.coalesce(func.sum(table.c.bytes), 0)).select_from(table))
+        await connection.execute(select(func.count(), func.coalesce(total(table.c.bytes), 0)).select_from(table))
     ).one()
     count, size = int(row[0]), int(row[1])
     while count > bounds.max_traces or size > bounds.max_trace_bytes:

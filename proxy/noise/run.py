@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
 
 from proxy.errors import ShadowreadError
-from proxy.ledger.database import PREFIX, path_of
+from proxy.ledger import postgres
 from proxy.ledger.journal import dead_runs
+from proxy.ledger.postgres import PREFIXES, PostgresStore
+from proxy.ledger.sqlite import PREFIX, path_of
 from proxy.settings import Settings
 from proxy.settings.model import DomainSettings, RouteSettings
 from proxy.settings.provenance import DomainProvenanceSettings
@@ -63,7 +66,10 @@ def _without_ids(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def beside(url: str) -> str:
-    """The URL of the A/A ledger beside the real one: `shadowread.db` has `shadowread.aa.db`."""
+    """The URL of the A/A ledger beside the real one: `shadowread.db` has `shadowread.aa.db`, `?schema=x` has
+    `?schema=x_aa`."""
+    if url.startswith(PREFIXES):
+        return postgres.beside(url, "_aa")
     path = Path(url.removeprefix(PREFIX))
     return PREFIX + str(path.with_name(f"{path.stem}.aa{path.suffix or '.db'}"))
 
@@ -71,15 +77,28 @@ def beside(url: str) -> str:
 def begin_anew(settings: Settings) -> None:
     """Remove what an A/A run before has left: its noise was that of other rules.
 
-    Raises ShadowreadError while such a run goes on, and when the files cannot be removed.
+    Raises ShadowreadError while such a run goes on, and when it cannot be removed. Not for the thread of an event loop.
     """
+    if settings.ledger.url.startswith(PREFIXES):
+        asyncio.run(_drop(settings.ledger.url, settings.ledger.journal))
+        return
     path = path_of(settings.ledger.url)
-    for run in dead_runs(path):
-        run.release(remove=True)
-    if living := sorted(path.parent.glob(f"{path.name}-run-*.journal")):
-        raise ShadowreadError(f"another A/A run writes to {path} ({living[0].name}); stop it first")
+    _none_lives(path, str(path))
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise ShadowreadError(f"{file} of the A/A run before cannot be removed: {error}") from error
+
+
+async def _drop(url: str, journal: Path | None) -> None:
+    store = PostgresStore.of(url, journal)
+    _none_lives(store.journals, store.name)
+    await postgres.drop(store)
+
+
+def _none_lives(journals: Path, name: str) -> None:
+    for run in dead_runs(journals):
+        run.release(remove=True)
+    if living := sorted(journals.parent.glob(f"{journals.name}-run-*.journal")):
+        raise ShadowreadError(f"another A/A run writes to {name} ({living[0].name}); stop it first")

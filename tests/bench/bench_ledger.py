@@ -38,7 +38,7 @@ class Figures:
 
 async def measure(folder: Path, exchanges: int, entities: int) -> Figures:
     path = folder / f"{exchanges}.db"
-    await simulate(path, exchanges, entities)
+    await simulate(f"sqlite:///{path}", exchanges, entities)
     reader = await LedgerReader.open(f"sqlite:///{path}")
     taken = []
     try:

@@ -2,7 +2,8 @@
 
 Its rules change now and then, so that what it counts is spread over windows.
 
-Arguments: the ledger's file, a seed, and after how many exchanges it kills itself (0: never).
+Arguments: the ledger's url, a seed, after how many exchanges it kills itself (0: never), and for a ledger in Postgres
+the folder of its journal.
 It writes one letter per begun exchange, which names the route: all of them are told, none twice.
 """
 
@@ -14,16 +15,18 @@ import random
 import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from comparators.model import Difference, Kind
 from proxy.ledger import Ledger, Ticket
 from proxy.model import Outcome, Verdict
 
 
-async def main(path: str, seed: int, last: int) -> None:
+async def main(url: str, seed: int, last: int, journal: Path | None) -> None:
     chance = random.Random(seed)
     ledger = await Ledger.open(
-        f"sqlite:///{path}",
+        url,
+        journal=journal,
         flush_seconds=0.002,
         max_traces=50,
         max_trace_bytes=1_000_000,
@@ -52,4 +55,4 @@ async def main(path: str, seed: int, last: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]) if sys.argv[4:] else None))

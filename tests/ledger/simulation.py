@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from proxy.ledger import windows
-from proxy.ledger.database import make_engine, migrate
+from proxy.ledger.database import migrate, store_of
 from proxy.ledger.details import DetailsBatch
 from proxy.ledger.moments import MINUTE, to_us
 from proxy.ledger.recover import close_run, register
@@ -35,23 +34,24 @@ BOUNDS = Bounds(max_traces=10_000, max_trace_bytes=1, max_findings=10_000, gone_
 RUN = "0" * 32
 
 
-async def simulate(path: Path, exchanges: int, entities: int) -> None:
-    """Write about `exchanges` of them (at least a million) into a new ledger at `path`.
+async def simulate(url: str, exchanges: int, entities: int) -> None:
+    """Write about `exchanges` of them (at least a million) into a new ledger at `url`.
 
     In the last window of each domain `entities` distinct ones matched, and twice as many in one domain.
     """
-    engine = make_engine(path)
-    writer = engine.execution_options(write=True)
+    store = store_of(url)
+    engine = store.engine()
+    writer = store.writer(engine)
     try:
         async with writer.begin() as connection:
-            await connection.run_sync(migrate, path)
-            await register(connection, RUN, to_us(START), 0, ())
+            await connection.run_sync(migrate, store)
+            await register(connection, RUN, to_us(START), 0, (), "")
         for number, (begin, hours) in enumerate(_stretches()):
             if number * WINDOWS // BATCHES != (number - 1) * WINDOWS // BATCHES:
                 await _begin_windows(writer, number * WINDOWS // BATCHES, begin)
             batch = _batch(number, begin, hours, exchanges // (BATCHES * ROUTES), entities)
             async with writer.begin() as connection:
-                await write_batch(connection, RUN, batch, (), BOUNDS)
+                await write_batch(connection, RUN, batch, (), BOUNDS, to_us(START))
                 if number % 4 == 0 or number == BATCHES - 1:
                     await tidy(connection, (begin + hours) * 60 * MINUTE, ())
         async with writer.begin() as connection:

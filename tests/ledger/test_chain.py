@@ -17,14 +17,14 @@ from proxy.errors import LedgerError
 from proxy.gate.result import Condition, GateResult
 from proxy.ledger import LedgerReader, chain, schema
 from proxy.ledger.chain import GENESIS, Entry, Report
-from tests.ledger.support import START, make, opened, reading
+from tests.ledger.support import START, Home, Place, make, opened, reading, remove, rows_of
 
 
 @dataclass
 class Log:
     """A ledger with decisions, the doors to look at it and to tamper with it."""
 
-    path: Path
+    path: Place
     reader: LedgerReader
 
     async def add(self, n: int, *, domain: str = "users", state: str = "closed") -> list[Entry]:
@@ -43,10 +43,7 @@ class Log:
         return [(fault.seq, fault.text) for fault in report.faults]
 
     def tamper(self, *statements: str) -> None:
-        with sqlite3.connect(self.path) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        connection.close()
+        rows_of(self.path, *statements)
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +55,35 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def log(tmp_path: Path, empty: Path) -> AsyncIterator[Log]:
-    path = tmp_path / "a.db"
-    shutil.copy(empty, path)
+    shutil.copy(empty, tmp_path / "a.db")
+    async with reading(tmp_path / "a.db") as reader:
+        yield Log(tmp_path / "a.db", reader)
+
+
+@pytest.fixture
+async def any_log(home: Home, empty: Path) -> AsyncIterator[Log]:
+    """In a file, and in Postgres."""
+    path = home / "a.db"
+    if isinstance(path, Path):
+        shutil.copy(empty, path)
     async with reading(path) as reader:
         yield Log(path, reader)
 
 
-async def test_an_empty_chain_and_a_whole_one(log: Log) -> None:
-    assert await log.verify() == Report(0, (), GENESIS, 0)
-    entries = await log.add(3) + await log.add(2, domain="payments", state="open")
+async def test_an_empty_chain_and_a_whole_one(any_log: Log) -> None:
+    assert await any_log.verify() == Report(0, (), GENESIS, 0)
+    entries = await any_log.add(3) + await any_log.add(2, domain="payments", state="open")
     assert [one.seq for one in entries] == [1, 2, 3, 4, 5]
-    assert await log.verify() == Report(5, (), entries[-1].hash, 0)
+    assert await any_log.verify() == Report(5, (), entries[-1].hash, 0)
     for one in entries:
-        assert (await log.verify(f" {one.hash.upper()}\n")).whole, "an earlier head is still a part of it"
-    newest = (await log.reader.decisions("payments"))[0]
+        assert (await any_log.verify(f" {one.hash.upper()}\n")).whole, "an earlier head is still a part of it"
+    newest = (await any_log.reader.decisions("payments"))[0]
     assert (newest.seq, newest.hash, newest.at, newest.state) == (5, entries[-1].hash, START, "open")
     assert newest.result == {"domain": "payments", "no": 1, "text": "é" * 50}
-    assert [one.seq for one in await log.reader.decisions(limit=2)] == [5, 4]
+    assert [one.seq for one in await any_log.reader.decisions(limit=2)] == [5, 4]
 
 
-async def test_a_decision_of_the_gate_is_stored_beside_a_running_proxy_with_all_it_bears(tmp_path: Path) -> None:
+async def test_a_decision_of_the_gate_is_stored_beside_a_running_proxy_with_all_it_bears(home: Home) -> None:
     opening = GateResult(
         domain="users",
         state="open",
@@ -91,14 +97,14 @@ async def test_a_decision_of_the_gate_is_stored_beside_a_running_proxy_with_all_
         rollback_digest="d" * 64,
         inputs={"limits": {"max_diffs": 0}, "evidence": {"observed": 10_000}},
     )
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with opened(path) as ledger, reading(path) as reader:
         stored = [await beside.store_decision(opening) for beside in (reader, ledger)]
         found = await ledger.decisions("users")
         assert [Entry(one.seq, one.hash) for one in reversed(found)] == stored
         assert (found[0].result, found[0].at, found[0].state) == (opening.as_json(), START, "open")
         assert (await Log(path, reader).verify(stored[0].hash)).whole
-        path.unlink()
+        remove(path)
         with pytest.raises(LedgerError, match=r"the decision was not stored: .* does not exist"):
             await reader.store_decision(opening)
 
@@ -175,13 +181,13 @@ async def test_what_is_tampered_with_is_found_where_it_is(
         assert says in text
 
 
-async def test_two_edits_are_both_found(log: Log) -> None:
-    await log.add(9)
-    log.tamper(
+async def test_two_edits_are_both_found(any_log: Log) -> None:
+    await any_log.add(9)
+    any_log.tamper(
         "UPDATE decisions SET state = 'open' WHERE seq = 3",
         "UPDATE decisions SET body = (SELECT body FROM decisions WHERE seq = 1) WHERE seq = 7",
     )
-    assert [seq for seq, _ in await log.faults()] == [3, 7]
+    assert [seq for seq, _ in await any_log.faults()] == [3, 7]
 
 
 async def test_entries_that_changed_places(log: Log) -> None:
@@ -198,6 +204,7 @@ async def test_entries_that_changed_places(log: Log) -> None:
 
 async def test_one_that_was_made_anew_with_its_hash_no_longer_fits_the_next(log: Log) -> None:
     entries = await log.add(5)
+    assert isinstance(log.path, Path)
     with sqlite3.connect(log.path) as connection:
         prev, domain, at, digest = connection.execute(
             "SELECT prev, domain, at, digest FROM decisions WHERE seq = 3"
@@ -226,12 +233,12 @@ async def test_a_chain_made_anew_is_only_found_by_who_noted_a_head(log: Log) -> 
             await log.verify(wrong)
 
 
-async def test_after_a_removal_the_chain_goes_on_and_the_gap_stays(log: Log) -> None:
-    await log.add(4)
-    log.tamper("DELETE FROM decisions WHERE seq > 2")
-    (entry,) = await log.add(1)
+async def test_after_a_removal_the_chain_goes_on_and_the_gap_stays(any_log: Log) -> None:
+    await any_log.add(4)
+    any_log.tamper("DELETE FROM decisions WHERE seq > 2")
+    (entry,) = await any_log.add(1)
     assert entry.seq == 5
-    assert await log.faults() == [(3, "entries 3 to 4 are missing before entry 5")]
+    assert await any_log.faults() == [(3, "entries 3 to 4 are missing before entry 5")]
 
 
 async def test_faults_past_those_told_are_counted(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,47 +251,47 @@ async def test_faults_past_those_told_are_counted(log: Log, monkeypatch: pytest.
 
 
 async def test_older_closed_decisions_keep_their_place_and_lose_their_figures(
-    log: Log, monkeypatch: pytest.MonkeyPatch
+    any_log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chain, "CLOSED_BODIES", 2)
-    await log.add(1, state="open")
-    await log.add(3)
-    await log.add(1, state="unknown")
-    await log.add(1, domain="other")
-    found = {one.seq: one.result is not None for one in await log.reader.decisions()}
+    await any_log.add(1, state="open")
+    await any_log.add(3)
+    await any_log.add(1, state="unknown")
+    await any_log.add(1, domain="other")
+    found = {one.seq: one.result is not None for one in await any_log.reader.decisions()}
     assert found == {1: True, 2: False, 3: False, 4: True, 5: True, 6: True}
-    assert (await log.verify()).whole
-    log.tamper("UPDATE decisions SET body = NULL WHERE seq = 4")
-    assert [seq for seq, _ in await log.faults()] == [4], "those that should still have them are missed"
-    log.tamper("UPDATE decisions SET state = 'x' WHERE seq = 2")
-    assert [seq for seq, _ in await log.faults()] == [2, 4], "without its figures an entry is as well guarded"
+    assert (await any_log.verify()).whole
+    any_log.tamper("UPDATE decisions SET body = NULL WHERE seq = 4")
+    assert [seq for seq, _ in await any_log.faults()] == [4], "those that should still have them are missed"
+    any_log.tamper("UPDATE decisions SET state = 'x' WHERE seq = 2")
+    assert [seq for seq, _ in await any_log.faults()] == [2, 4], "without its figures an entry is as well guarded"
 
 
-async def test_those_who_store_at_once_get_one_chain(log: Log) -> None:
-    async with reading(log.path) as other, reading(log.path) as third:
-        logs = [log, Log(log.path, other), Log(log.path, third)]
+async def test_those_who_store_at_once_get_one_chain(any_log: Log) -> None:
+    async with reading(any_log.path) as other, reading(any_log.path) as third:
+        logs = [any_log, Log(any_log.path, other), Log(any_log.path, third)]
         stored = await asyncio.gather(*(one.add(8, domain=str(n)) for n, one in enumerate(logs)))
     assert sorted(entry.seq for entries in stored for entry in entries) == list(range(1, 25))
-    assert (await log.verify()).whole
+    assert (await any_log.verify()).whole
 
 
 async def test_a_result_is_stored_by_the_reader_and_what_cannot_be_is_refused(
-    log: Log, monkeypatch: pytest.MonkeyPatch
+    any_log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(LedgerError, match="cannot be written as JSON"):
-        await log.append("users", "open", {"rate": float("nan")})
+        await any_log.append("users", "open", {"rate": float("nan")})
     with monkeypatch.context() as small:
         small.setattr(chain, "BODY_BYTES", 50)
         with pytest.raises(LedgerError, match="at most 50 can be stored"):
-            await log.add(1)
-    assert (await log.verify()).entries == 0
-    await log.add(1)
+            await any_log.add(1)
+    assert (await any_log.verify()).entries == 0
+    await any_log.add(1)
     with monkeypatch.context() as small:
         small.setattr(chain, "BODY_BYTES", 50)
-        assert [seq for seq, _ in await log.faults()] == [1], "what unpacks to more than was ever stored"
-    log.tamper("UPDATE decisions SET body = x'00'")
+        assert [seq for seq, _ in await any_log.faults()] == [1], "what unpacks to more than was ever stored"
+    any_log.tamper("UPDATE decisions SET body = substr(body, 1, 20)")
     with pytest.raises(LedgerError, match=r"decision 1 is damaged .* see `shadowread gate --verify-log`"):
-        await log.reader.decisions()
+        await any_log.reader.decisions()
 
 
 async def test_decisions_made_before_there_was_a_chain_are_taken_into_it(

@@ -19,6 +19,7 @@ from proxy.model import Verdict
 from tests.ledger.support import (
     START,
     Clock,
+    Home,
     assert_balanced,
     crash,
     exchange,
@@ -30,22 +31,22 @@ from tests.ledger.support import (
 )
 
 
-async def test_under_way_is_not_observed_until_it_ends(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_under_way_is_not_observed_until_it_ends(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         ticket = ledger.begin("users", "GET /u")
         for _ in range(2):
             counts = (await ledger.domains())["users"]
             assert (counts.observed, counts.under_way, counts.verdicts) == (0, 1, {})
             await ledger.flush()
-        async with reading(tmp_path / "a.db") as reader:
+        async with reading(home / "a.db") as reader:
             assert (await reader.domains())["users"].under_way == 1
         ledger.record(ticket, outcome(Verdict.TRANSIENT))
         counts = (await ledger.domains())["users"]
         assert (counts.observed, counts.under_way, counts.verdicts) == (1, 0, {Verdict.TRANSIENT: 1})
 
 
-async def test_by_route_and_minute(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_by_route_and_minute(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         exchange(ledger, Verdict.DIFF, at=START + timedelta(seconds=61))
         exchange(ledger, Verdict.DIFF, at=START + timedelta(seconds=30))
         exchange(ledger, Verdict.MATCH, route="GET /v", at=START + timedelta(minutes=9, seconds=5))
@@ -63,9 +64,9 @@ async def test_by_route_and_minute(tmp_path: Path) -> None:
         ]
 
 
-async def test_a_verdict_that_goes_missing_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_verdict_that_goes_missing_shows(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The books are kept apart: a fault in one is not copied to the other."""
-    async with opened(tmp_path / "a.db") as ledger:
+    async with opened(home / "a.db") as ledger:
         exchange(ledger)
         with monkeypatch.context() as patched:
             patched.setattr(Slot, "count", lambda *_: None)
@@ -75,12 +76,12 @@ async def test_a_verdict_that_goes_missing_shows(tmp_path: Path, monkeypatch: py
             assert (counts.observed, counts.verdicts) == (2, {Verdict.MATCH: 1})
             assert not counts.balanced
             await ledger.flush()
-    async with reading(tmp_path / "a.db") as reader:
+    async with reading(home / "a.db") as reader:
         assert not (await reader.domains())["users"].balanced
 
 
-async def test_a_second_outcome_is_ignored_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_a_second_outcome_is_ignored_and_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(home / "a.db") as ledger:
         ticket = ledger.begin("users", "GET /u")
         ledger.record(ticket, outcome())
         ledger.record(ticket, outcome(Verdict.DIFF))
@@ -89,16 +90,16 @@ async def test_a_second_outcome_is_ignored_and_told(tmp_path: Path, caplog: pyte
     assert "a second outcome (diff)" in caplog.text
 
 
-async def test_an_outcome_counts_where_its_ticket_was_begun(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_an_outcome_counts_where_its_ticket_was_begun(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         ledger.record(ledger.begin("users", "GET /u"), outcome(domain="other", route="GET /o"))
         domains = await ledger.domains()
         assert list(domains) == ["users"]
         assert_balanced(domains)
 
 
-async def test_a_time_without_zone_counts_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_a_time_without_zone_counts_nothing(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         ticket = ledger.begin("users", "GET /u")
         with pytest.raises(TypeError):
             ledger.record(ticket, outcome(at=START.replace(tzinfo=None)))
@@ -106,50 +107,50 @@ async def test_a_time_without_zone_counts_nothing(tmp_path: Path) -> None:
         assert (counts.observed, counts.under_way) == (0, 1)
 
 
-async def test_what_is_under_way_at_the_end_is_lost(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_what_is_under_way_at_the_end_is_lost(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         tickets = [ledger.begin("users", "GET /u") for _ in range(3)]
         ledger.record(tickets[0], outcome())
     ledger.record(tickets[0], outcome())
-    async with reading(tmp_path / "a.db") as reader:
+    async with reading(home / "a.db") as reader:
         counts = (await reader.domains())["users"]
         assert counts.verdicts == {Verdict.MATCH: 1, Verdict.LOST: 2}
         assert (counts.observed, counts.under_way) == (3, 0)
 
 
-async def test_closing_twice_and_asking_afterwards(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_closing_twice_and_asking_afterwards(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         exchange(ledger)
         await asyncio.gather(ledger.close(), ledger.close())
         await ledger.flush()
         assert observed(await ledger.domains()) == 1
 
 
-async def test_names_beyond_all_measure_are_kept_apart(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_names_beyond_all_measure_are_kept_apart(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         for ending in "ab":
             exchange(ledger, route="GET /" + "é" * 3_000 + ending)
         await crash(ledger)
-    async with opened(tmp_path / "a.db") as ledger:
+    async with opened(home / "a.db") as ledger:
         counts = (await ledger.domains())["users"]
         assert counts.verdicts == {Verdict.LOST: 2}
         assert len(counts.routes) == 2
 
 
-async def test_more_routes_than_one_segment_of_the_journal(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_more_routes_than_one_segment_of_the_journal(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         for n in range(200):
             for _ in range(n % 3 + 1):
                 ledger.begin("users", f"GET /{n}")
         await crash(ledger)
-    async with opened(tmp_path / "a.db") as ledger:
+    async with opened(home / "a.db") as ledger:
         routes = (await ledger.domains())["users"].routes
         assert {route: one.observed for route, one in routes.items()} == {f"GET /{n}": n % 3 + 1 for n in range(200)}
 
 
-async def test_identity_under_cancellation(tmp_path: Path) -> None:
+async def test_identity_under_cancellation(home: Home) -> None:
     """Callers are cancelled at every point where they wait; no answer may ever be out of balance."""
-    async with opened(tmp_path / "a.db", flush_seconds=0.001) as ledger:
+    async with opened(home / "a.db", flush_seconds=0.001) as ledger:
 
         async def one(n: int) -> None:
             ticket = ledger.begin("users", f"GET /{n % 3}")
@@ -171,15 +172,15 @@ async def test_identity_under_cancellation(tmp_path: Path) -> None:
             assert_balanced(await ledger.domains())
         await ledger.flush()
         assert observed(await ledger.domains()) == 300
-    async with reading(tmp_path / "a.db") as reader:
+    async with reading(home / "a.db") as reader:
         domains = await reader.domains()
         assert_balanced(domains)
         assert observed(domains) == 300
 
 
-async def test_old_minutes_are_joined_and_nothing_is_lost(tmp_path: Path) -> None:
+async def test_old_minutes_are_joined_and_nothing_is_lost(home: Home) -> None:
     clock = Clock()
-    async with opened(tmp_path / "a.db", clock=clock) as ledger:
+    async with opened(home / "a.db", clock=clock) as ledger:
         for minute in range(150):
             exchange(ledger, at=START + timedelta(minutes=minute))
         await ledger.flush()

@@ -14,9 +14,11 @@ import pytest
 
 from proxy.ledger import journal as journal_module
 from proxy.ledger import recover as recover_module
+from proxy.ledger.database import store_of
 from proxy.ledger.journal import DeadRun
 from proxy.model import Verdict
 from tests.ledger.support import (
+    Home,
     assert_balanced,
     crash,
     exchange,
@@ -25,13 +27,14 @@ from tests.ledger.support import (
     opened,
     outcome,
     reading,
+    url_of,
 )
 
 ROOT = Path(__file__).parents[2]
 
 
 def start(path: Path, seed: int, last: int = 0) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.ledger.child", str(path), str(seed), str(last)]
+    command = [sys.executable, "-m", "tests.ledger.child", url_of(path), str(seed), str(last)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
 
@@ -94,8 +97,8 @@ async def test_a_process_killed_at_any_moment(tmp_path: Path) -> None:
             total, doubt = observed(domains), 0
 
 
-async def test_what_a_dead_run_had_under_way_is_lost(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_what_a_dead_run_had_under_way_is_lost(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         tickets = [ledger.begin("users", "GET /u") for _ in range(5)]
         ledger.record(tickets[0], outcome())
         await ledger.flush()
@@ -103,26 +106,26 @@ async def test_what_a_dead_run_had_under_way_is_lost(tmp_path: Path) -> None:
         ledger.begin("users", "GET /new")  # on a route that the file has not heard of
         await crash(ledger)
     for _ in range(2):
-        async with opened(tmp_path / "a.db") as again:
+        async with opened(home / "a.db") as again:
             counts = (await again.domains())["users"]
             assert counts.verdicts == {Verdict.MATCH: 1, Verdict.LOST: 5}
             assert (counts.observed, counts.under_way) == (6, 0)
             assert counts.routes["GET /new"].verdicts == {Verdict.LOST: 1}
 
 
-async def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as one:
+async def test_a_living_run_is_left_alone(home: Home) -> None:
+    async with opened(home / "a.db") as one:
         one.begin("users", "GET /u")
         await one.flush()
-        async with opened(tmp_path / "a.db") as two:
+        async with opened(home / "a.db") as two:
             counts = (await two.domains())["users"]
             assert (counts.observed, counts.under_way) == (0, 1)
 
 
 async def test_recovery_killed_before_it_is_done_counts_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with opened(path) as ledger:
         exchange(ledger)
         await ledger.flush()
@@ -146,23 +149,23 @@ async def test_recovery_killed_before_it_is_done_counts_nothing_twice(
             async with opened(path) as ledger:
                 assert ledger.recording.ok == (place == "after the commit")
                 await crash(ledger)
-        assert len(list(tmp_path.glob("*.journal"))) >= 1
+        assert len(list(home.glob("*.journal"))) >= 1
     async with opened(path) as ledger:
         counts = (await ledger.domains())["users"]
         assert counts.verdicts == {Verdict.MATCH: 1, Verdict.LOST: 1}
         assert counts.observed == 2
-    assert list(tmp_path.glob("*.journal")) == []
+    assert list(home.glob("*.journal")) == []
 
 
 async def test_without_its_journal_a_dead_run_is_settled_by_its_last_flush(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with opened(path) as ledger:
         ledger.begin("users", "GET /u")
         await ledger.flush()
         await crash(ledger)
-    for found in tmp_path.glob("*.journal"):
+    for found in home.glob("*.journal"):
         found.unlink()
     async with opened(path) as ledger:  # this very process is alive, so its run may be, too
         assert (await ledger.domains())["users"].under_way == 1
@@ -171,15 +174,15 @@ async def test_without_its_journal_a_dead_run_is_settled_by_its_last_flush(
         assert (await ledger.domains())["users"].verdicts == {Verdict.LOST: 1}
 
 
-async def test_a_journal_older_than_the_file_gives_way_to_it(tmp_path: Path) -> None:
+async def test_a_journal_older_than_the_file_gives_way_to_it(home: Home) -> None:
     """After a power loss the counters of the journal may be those of a while ago."""
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with opened(path) as ledger:
         for _ in range(3):
             ledger.begin("users", "GET /u")
         await ledger.flush()
         await crash(ledger)
-    (found,) = tmp_path.glob("*.journal")
+    (found,) = home.glob("*.journal")
     with found.open("r+b") as raw:
         raw.seek(journal_module.HEADER_BYTES)
         raw.write(bytes(8))
@@ -187,8 +190,8 @@ async def test_a_journal_older_than_the_file_gives_way_to_it(tmp_path: Path) -> 
         assert (await ledger.domains())["users"].verdicts == {Verdict.LOST: 3}
 
 
-async def test_a_forked_child_does_not_keep_a_dead_run_alive(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_a_forked_child_does_not_keep_a_dead_run_alive(home: Home) -> None:
+    path = home / "a.db"
     context = multiprocessing.get_context("fork")
     async with opened(path) as ledger:
         ledger.begin("users", "GET /u")
@@ -204,11 +207,12 @@ async def test_a_forked_child_does_not_keep_a_dead_run_alive(tmp_path: Path) -> 
             child.join()
 
 
-async def test_a_strange_journal_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    strange = tmp_path / "a.db-run-x.journal"
+async def test_a_strange_journal_is_left_alone(home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    begin = store_of(url_of(home / "a.db"), tmp_path).journals
+    strange = begin.with_name(f"{begin.name}-run-x.journal")
     strange.write_bytes(b"something else" * 100)
-    (tmp_path / "a.db-run-y.journal").write_bytes(b"")
-    async with opened(tmp_path / "a.db") as ledger:
+    begin.with_name(f"{begin.name}-run-y.journal").write_bytes(b"")
+    async with opened(home / "a.db") as ledger:
         assert ledger.recording.ok
     assert strange.exists()
     assert "not a journal of this version" in caplog.text

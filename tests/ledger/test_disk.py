@@ -14,16 +14,16 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import Ledger
-from proxy.ledger import database as database_module
+from proxy.ledger import sqlite as sqlite_module
 from proxy.model import Verdict
-from tests.ledger.support import assert_balanced, crash, diff, exchange, observed, opened, outcome, reading
+from tests.ledger.support import Home, assert_balanced, crash, diff, exchange, observed, opened, outcome, reading
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite_module, "BUSY_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -239,8 +239,8 @@ async def test_the_journal_of_a_deleted_ledger_does_not_count_in_a_new_one(tmp_p
     assert list(tmp_path.glob("*.journal")) == []
 
 
-async def test_one_row_that_cannot_be_stored_does_not_stop_the_counts(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_one_row_that_cannot_be_stored_does_not_stop_the_counts(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         diff(ledger, "t\ud800")
         exchange(ledger, entity="1", entity_kind="user")
         await ledger.flush()
@@ -255,8 +255,8 @@ async def test_one_row_that_cannot_be_stored_does_not_stop_the_counts(tmp_path: 
         assert (finding.differences, finding.sample_primary, finding.first_trace) == (1, '"a"', None)
 
 
-async def test_findings_that_cannot_be_stored_do_not_stop_the_counts(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_findings_that_cannot_be_stored_do_not_stop_the_counts(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         diff(ledger, "t")
         exchange(ledger, entity="1", entity_kind="user")
         (finding,) = ledger._tally.details._findings.values()
@@ -273,7 +273,7 @@ async def test_findings_that_cannot_be_stored_do_not_stop_the_counts(tmp_path: P
 
 
 async def test_a_commit_that_worked_although_it_failed_is_not_repeated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = AsyncConnection.commit
 
@@ -281,7 +281,7 @@ async def test_a_commit_that_worked_although_it_failed_is_not_repeated(
         await commit(connection)
         raise OSError("the disk answered too late")
 
-    async with opened(tmp_path / "a.db") as ledger:
+    async with opened(home / "a.db") as ledger:
         exchange(ledger)
         with monkeypatch.context() as patched:
             patched.setattr(AsyncConnection, "commit", commit_and_fail)

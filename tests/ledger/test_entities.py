@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from proxy.ledger import Ledger
 from proxy.ledger import entities as entities_module
 from proxy.model import Verdict
-from tests.ledger.support import START, exchange, opened, reading, rows_of
+from tests.ledger.support import START, Home, exchange, opened, reading, remove, rows_of
 
 
 async def entities(ledger: Ledger) -> int:
@@ -19,8 +18,8 @@ async def entities(ledger: Ledger) -> int:
     return (await ledger.domains())["users"].entities
 
 
-async def test_distinct_entities_that_matched_by_kind(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger, opened(tmp_path / "a.db") as other:
+async def test_distinct_entities_that_matched_by_kind(home: Home) -> None:
+    async with opened(home / "a.db") as ledger, opened(home / "a.db") as other:
         for entity in ("a", "b", "a"):
             exchange(ledger, entity=entity, entity_kind="user")
         exchange(ledger, Verdict.DIFF, entity="c", entity_kind="user")
@@ -40,21 +39,21 @@ async def test_distinct_entities_that_matched_by_kind(tmp_path: Path) -> None:
         assert await entities(ledger) == 1
 
 
-async def test_a_new_file_in_the_place_of_a_deleted_one_counts_them_again(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_a_new_file_in_the_place_of_a_deleted_one_counts_them_again(home: Home) -> None:
+    path = home / "a.db"
     async with opened(path) as ledger:
         exchange(ledger, entity="a", entity_kind="user")
         assert await entities(ledger) == 1
-        path.unlink()
+        remove(path)
         for _ in range(2):
             await ledger.flush()
         exchange(ledger, entity="a", entity_kind="user")
         assert await entities(ledger) == 1
 
 
-async def test_past_the_bound_they_are_estimated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_past_the_bound_they_are_estimated(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entities_module, "ENTITY_LIMIT", 1_000)
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with opened(path) as ledger, opened(path) as other:
         for n in range(600):
             exchange(ledger, entity=f"u{n}", entity_kind="user")

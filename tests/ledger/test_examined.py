@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 
 import pytest
 
 from comparators.fields import OTHER_PATHS
 from proxy.ledger import Ledger, examined, schema
 from proxy.window import DamageCount, FieldCount
-from tests.ledger.support import opened, reading
+from tests.ledger.support import Home, opened, reading
 
 ROUTE = "GET /u"
 
@@ -24,8 +23,8 @@ def damage(path: str, sort: str = "text", tried: int = 1, seen: int = 1, rule: s
 
 
 @pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with opened(tmp_path / "a.db") as made:
+async def ledger(home: Home) -> AsyncIterator[Ledger]:
+    async with opened(home / "a.db") as made:
         yield made
 
 
@@ -67,9 +66,9 @@ async def test_the_rule_found_first_stays_and_none_takes_its_place(ledger: Ledge
     )
 
 
-async def test_others_who_look_on_can_ask(ledger: Ledger) -> None:
+async def test_others_who_look_on_can_ask(home: Home, ledger: Ledger) -> None:
     await add(ledger, "one", [seen_field("$")])
-    async with reading(ledger.path) as reader:
+    async with reading(home / "a.db") as reader:
         (found,) = await reader.ask(lambda c: examined.fields(c, "one"))
     assert found == seen_field("$")
 

@@ -16,7 +16,7 @@ from proxy.ledger.details import finding_id
 from proxy.ledger.findings import accept, close, revoke
 from proxy.ledger.moments import MICROSECOND
 from proxy.model import Verdict
-from tests.ledger.support import START, Clock, diff, difference, exchange, make, opened, outcome, reading
+from tests.ledger.support import START, Clock, Home, diff, difference, exchange, make, opened, outcome, reading
 
 ID = finding_id("users", "GET /u", "$.name", "value_changed")
 SECOND = timedelta(seconds=1)
@@ -37,10 +37,10 @@ def matches(ledger: Ledger, n: int, clock: Clock, **more: Any) -> None:
 
 
 async def test_gone_after_its_route_was_compared_so_often_without_it_and_returned_when_seen_again(
-    tmp_path: Path,
+    home: Home,
 ) -> None:
     clock = Clock()
-    async with opened(tmp_path / "a.db", gone_after=5, clock=clock) as ledger:
+    async with opened(home / "a.db", gone_after=5, clock=clock) as ledger:
         diff(ledger, "t1", at=clock.now)
         assert (await only(ledger)).state is FindingState.OPEN
         matches(ledger, 4, clock)
@@ -72,9 +72,9 @@ async def test_gone_after_its_route_was_compared_so_often_without_it_and_returne
         assert counts.balanced
 
 
-async def test_those_that_go_on_keep_others_from_nothing(tmp_path: Path) -> None:
+async def test_those_that_go_on_keep_others_from_nothing(home: Home) -> None:
     clock = Clock()
-    async with opened(tmp_path / "a.db", gone_after=3, clock=clock) as ledger:
+    async with opened(home / "a.db", gone_after=3, clock=clock) as ledger:
         diff(ledger, "t0", difference("$.once"), difference("$.always"), at=clock.now)
         for n in range(4):
             diff(ledger, f"u{n}", difference("$.always"), at=clock.tick(seconds=1))
@@ -89,9 +89,9 @@ async def test_those_that_go_on_keep_others_from_nothing(tmp_path: Path) -> None
         assert gone == {"$.once": first.gone_at, "$.always": clock.now}
 
 
-async def test_two_processes_count_the_comparisons_of_a_route_together(tmp_path: Path) -> None:
+async def test_two_processes_count_the_comparisons_of_a_route_together(home: Home) -> None:
     clock = Clock()
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with (
         opened(path, gone_after=4, clock=clock) as one,
         opened(path, gone_after=4, clock=clock) as other,
@@ -107,9 +107,9 @@ async def test_two_processes_count_the_comparisons_of_a_route_together(tmp_path:
         assert (await only(one)).state is (await only(other)).state is FindingState.GONE
 
 
-async def test_a_new_window_neither_forgets_comparisons_nor_brings_back_what_is_gone(tmp_path: Path) -> None:
+async def test_a_new_window_neither_forgets_comparisons_nor_brings_back_what_is_gone(home: Home) -> None:
     clock = Clock()
-    async with opened(tmp_path / "a.db", gone_after=5, clock=clock) as ledger:
+    async with opened(home / "a.db", gone_after=5, clock=clock) as ledger:
         ledger.enter("users", {"rules": "first"}, clock.now)
         diff(ledger, "t1", at=clock.now)
         for rules in ("first", "second"):
@@ -125,9 +125,9 @@ async def test_a_new_window_neither_forgets_comparisons_nor_brings_back_what_is_
         assert await only(ledger) == gone
 
 
-async def test_closed_by_hand_and_returned_only_by_what_was_seen_after_that(tmp_path: Path) -> None:
+async def test_closed_by_hand_and_returned_only_by_what_was_seen_after_that(home: Home) -> None:
     clock = Clock()
-    async with opened(tmp_path / "a.db", clock=clock) as ledger, reading(tmp_path / "a.db") as beside:
+    async with opened(home / "a.db", clock=clock) as ledger, reading(home / "a.db") as beside:
         diff(ledger, "t1", at=clock.now)
         await ledger.flush()
         waiting = clock.tick(seconds=1)
@@ -160,10 +160,10 @@ async def test_closed_by_hand_and_returned_only_by_what_was_seen_after_that(tmp_
             assert (found.state, found.returned_at) == (FindingState.RETURNED, at + MICROSECOND)
 
 
-async def test_accepted_through_its_date_and_open_from_the_next_day(tmp_path: Path) -> None:
+async def test_accepted_through_its_date_and_open_from_the_next_day(home: Home) -> None:
     clock = Clock()
     word = Acceptance("mara", "old rows", date(2026, 3, 2), START)
-    async with opened(tmp_path / "a.db", clock=clock, gone_after=2) as ledger:
+    async with opened(home / "a.db", clock=clock, gone_after=2) as ledger:
         with pytest.raises(LedgerError, match="no finding has the id"):
             await ledger.write(lambda c: accept(c, ID, word))
         diff(ledger, "t1", at=clock.now)
@@ -192,8 +192,8 @@ async def test_accepted_through_its_date_and_open_from_the_next_day(tmp_path: Pa
         assert (found.state, found.acceptance) == (FindingState.RETURNED, None)
 
 
-async def test_differences_that_a_gap_explains_are_counted_apart_and_stay_differences(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_differences_that_a_gap_explains_are_counted_apart_and_stay_differences(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         two = (difference("$.list[0].x"), difference("$.list[1].x"))
         for explained, counted in ((True, (2, 2)), (False, (4, 2)), (True, (6, 4))):
             ledger.record(

@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 
 from proxy.errors import LedgerError
 from proxy.ledger import Ledger, LedgerReader, OutdatedLedgerError, schema
-from proxy.ledger.database import make_engine, migrate
+from proxy.ledger.database import store_of
 from proxy.model import Verdict
-from tests.ledger.support import START, TOLERATED, exchange, opened, reading, url_of
+from tests.ledger.support import START, TOLERATED, exchange, make, opened, reading, url_of
 
 
 async def test_made_from_nothing_with_the_tables_the_code_uses(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ async def test_made_from_nothing_with_the_tables_the_code_uses(tmp_path: Path) -
     def differences(connection: Any) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
 
-    engine = make_engine(path)
+    engine = store_of(url_of(path)).engine()
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
@@ -83,12 +83,9 @@ async def test_a_ledger_of_the_first_schema_is_brought_forward_without_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.db"
-    engine = make_engine(path)
     with monkeypatch.context() as then:
         then.setattr(schema, "REVISIONS", ("0001",))
-        async with engine.execution_options(write=True).begin() as connection:
-            await connection.run_sync(migrate, path)
-    await engine.dispose()
+        await make(path)
     execute(path, "INSERT INTO observed VALUES ('', 'users', 'GET /u', 7, 0, 0)")
     execute(path, "INSERT INTO verdicts VALUES ('users', 'GET /u', 'match', 7, 1, 1, 60000000)")
     execute(path, "INSERT INTO tolerated VALUES ('users', 'GET /u', 'null_missing', '$.data[*].note', 9)")
@@ -126,7 +123,7 @@ async def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("postgres://x/y", "write sqlite:///FILE"),
+        ("mysql://x/y", "write sqlite:///FILE"),
         ("sqlite:///", "write sqlite:///FILE"),
         ("sqlite:///:memory:", "write sqlite:///FILE"),
         ("sqlite:////no/such/folder/a.db", "the folder /no/such/folder does not exist"),

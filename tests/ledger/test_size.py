@@ -8,7 +8,7 @@ import pytest
 
 from proxy.ledger.windows import KEPT
 from tests.ledger.simulation import BATCHES, DOMAINS, ROUTES, simulate
-from tests.ledger.support import assert_balanced, observed, reading, rows_of
+from tests.ledger.support import assert_balanced, observed, reading, rows_of, url_of
 
 MOST_BYTES = 100_000_000
 
@@ -23,7 +23,7 @@ async def test_a_billion_exchanges_take_no_more_room_than_a_million(tmp_path: Pa
     sizes = []
     for exchanges in (10**6, 10**9):
         path = tmp_path / f"{exchanges}.db"
-        await simulate(path, exchanges, entities=1_000)
+        await simulate(url_of(path), exchanges, entities=1_000)
         async with reading(path) as reader:
             domains = await reader.domains()
             assert_balanced(domains)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from proxy.ledger import DomainCounts, ToleratedCount, domain_summary, gate_evid
 from proxy.ledger.summary import window_json
 from proxy.model import Stage, Verdict
 from proxy.settings import GateSettings
-from tests.ledger.support import START, diff, exchange, opened
+from tests.ledger.support import START, Home, diff, exchange, opened
 
 LIMITS = GateSettings.model_validate(
     {
@@ -44,8 +43,8 @@ def decision(counts: DomainCounts) -> GateResult:
     return decide(counts.domain, LIMITS, evidence)
 
 
-async def test_the_row_of_a_domain(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_the_row_of_a_domain(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         exchange(ledger, entity="1")
         exchange(ledger, Verdict.NO_ROOM)
         await ledger.flush()
@@ -103,9 +102,9 @@ def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_close
     assert domain_summary(Stage.SHADOW, torn, decision(torn))["gate"] == "closed"
 
 
-async def test_where_the_primary_disagreed_with_itself_a_route_was_not_verified(tmp_path: Path) -> None:
+async def test_where_the_primary_disagreed_with_itself_a_route_was_not_verified(home: Home) -> None:
     """A quiet route that is never stable is lost in the domain's rate of unstable comparisons."""
-    async with opened(tmp_path / "a.db") as ledger:
+    async with opened(home / "a.db") as ledger:
         exchange(ledger)
         exchange(ledger, Verdict.UNSTABLE)
         exchange(ledger, Verdict.UNSTABLE, route="GET /v")

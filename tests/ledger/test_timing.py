@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from proxy.ledger import timing as timing_module
 from proxy.model import Side, Verdict
 from proxy.window import Latency, Watch, bucket_of
-from tests.ledger.support import START, exchange, opened, reading, rows_of
+from tests.ledger.support import START, Home, exchange, opened, reading, rows_of
 
 
 def watch(began: float, ended: float, why: str = "") -> Watch:
     return Watch(START + timedelta(seconds=began), START + timedelta(seconds=ended), why)
 
 
-async def test_the_durations_of_comparisons_by_side(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_the_durations_of_comparisons_by_side(home: Home) -> None:
+    path = home / "a.db"
     expected = {
         Side.PRIMARY: Latency({bucket_of(0.01): 2, bucket_of(0.5): 1}),
         Side.SHADOW: Latency({bucket_of(0.02): 3}),
@@ -40,8 +39,8 @@ async def test_the_durations_of_comparisons_by_side(tmp_path: Path) -> None:
         assert (await ledger.domains())["users"].latency == {}
 
 
-async def test_a_watch_is_extended_and_another_one_added(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_a_watch_is_extended_and_another_one_added(home: Home) -> None:
+    path = home / "a.db"
     async with opened(path) as ledger:
         ledger.enter("users", {}, START)
         ledger.keep_watch("users", watch(0, 5, "the proxy did not run"))
@@ -61,8 +60,8 @@ async def test_a_watch_is_extended_and_another_one_added(tmp_path: Path) -> None
         assert (await reader.domains())["users"].watches == expected
 
 
-async def test_a_watch_counts_from_where_its_window_begins(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_a_watch_counts_from_where_its_window_begins(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         ledger.enter("users", {"rules": "a"}, START)
         ledger.keep_watch("users", watch(0, 5))
         ledger.enter("users", {"rules": "b"}, START + timedelta(seconds=7))
@@ -73,9 +72,9 @@ async def test_a_watch_counts_from_where_its_window_begins(tmp_path: Path) -> No
             assert (await ledger.domains())["users"].watches == (watch(7, ended),)
 
 
-async def test_the_oldest_watches_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_oldest_watches_are_dropped(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing_module, "WATCHES", 3)
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with opened(path) as ledger:
         for n in range(5):
             for domain in ("users", "others"):
@@ -89,8 +88,8 @@ async def test_the_oldest_watches_are_dropped(tmp_path: Path, monkeypatch: pytes
         assert rows_of(path, "SELECT count(*) FROM watches") == [(6,)]
 
 
-async def test_a_reason_from_outside_is_cut_and_can_be_stored(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_a_reason_from_outside_is_cut_and_can_be_stored(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         ledger.keep_watch("users", watch(0, 1, "\ud800" * 10_000))
         await ledger.flush()
         assert ledger.recording.ok

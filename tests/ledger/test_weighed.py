@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from proxy.ledger import examined
 from proxy.ledger.weighed import ALL_PATHS, NAMED_FIELDS, weighed
 from proxy.window import DamageCount, FieldCount
-from tests.ledger.support import opened
+from tests.ledger.support import Home, opened
 
 SEEN = [DamageCount("GET /u", f"$.f{n}", "text", 3, 3) for n in range(500)]
 DULL = [
@@ -17,9 +15,9 @@ DULL = [
 OTHER = [DamageCount("GET /v", "$.f1", "text", 2, 2), DamageCount("GET /u", "$.f1", "date", 5, 5)]
 
 
-async def test_what_was_always_seen_is_summed_and_the_rest_stands_for_itself(tmp_path: Path) -> None:
+async def test_what_was_always_seen_is_summed_and_the_rest_stands_for_itself(home: Home) -> None:
     fields = [FieldCount("GET /u", f"$.f{n:04d}", 9, 9, 0, 0, 9 if n < 100 else 0) for n in range(400)]
-    async with opened(tmp_path / "a.db") as ledger:
+    async with opened(home / "a.db") as ledger:
         await ledger.write(lambda c: examined.add(c, "w1", fields, [*SEEN, *DULL, *OTHER], domain="users"))
         await ledger.write(lambda c: examined.add(c, "w2", [], OTHER[:1], domain="chat"))
         found = await ledger.ask(lambda c: weighed(c, {"w1", "w2", "w3"}))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.ledger import database as database_module
 from proxy.ledger import examined, schema, standing
 from proxy.ledger import housing as housing_module
 from proxy.ledger import journal as journal_module
+from proxy.ledger import sqlite as sqlite_module
 from proxy.ledger import windows as windows_module
 from proxy.ledger.book import REPLACED_WHY
 from proxy.ledger.tidy import tidy
@@ -25,6 +25,7 @@ from tests.ledger.support import (
     START,
     TOLERATED,
     Clock,
+    Home,
     assert_balanced,
     crash,
     diff,
@@ -35,14 +36,15 @@ from tests.ledger.support import (
     opened,
     outcome,
     reading,
+    remove,
     rows_of,
 )
 
 A, B = {"rules": "aa"}, {"rules": "bb"}
 
 
-async def test_the_same_parts_continue_and_others_begin_with_nothing(tmp_path: Path) -> None:
-    path, clock = tmp_path / "a.db", Clock()
+async def test_the_same_parts_continue_and_others_begin_with_nothing(home: Home) -> None:
+    path, clock = home / "a.db", Clock()
     async with opened(path) as ledger:
         window = ledger.enter("users", A, START)
         exchange(ledger, entity="1", tolerated=(TOLERATED,))
@@ -75,8 +77,8 @@ async def test_the_same_parts_continue_and_others_begin_with_nothing(tmp_path: P
         assert await reader.windows("nobody") == []
 
 
-async def test_an_exchange_belongs_to_the_window_that_it_was_begun_in(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_an_exchange_belongs_to_the_window_that_it_was_begun_in(home: Home) -> None:
+    path = home / "a.db"
     async with opened(path) as ledger:
         first = ledger.enter("users", A, START)
         ticket = ledger.begin("users", "GET /u")
@@ -87,11 +89,11 @@ async def test_an_exchange_belongs_to_the_window_that_it_was_begun_in(tmp_path: 
             counts = (await ledger.domains())["users"]
             assert (counts.observed, counts.under_way, counts.lifetime_observed) == (0, 1, 1)
             await ledger.flush()
-        assert rows_of(path, "SELECT window, n FROM verdicts") == [(first.id, 1)]
+        assert rows_of(path, 'SELECT "window", n FROM verdicts') == [(first.id, 1)]
 
 
-async def test_known_gaps_are_diffs_that_are_counted_apart(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as ledger:
+async def test_known_gaps_are_diffs_that_are_counted_apart(home: Home) -> None:
+    async with opened(home / "a.db") as ledger:
         exchange(ledger, Verdict.DIFF, differences=(difference(),), known_gap=True)
         exchange(ledger, Verdict.DIFF, differences=(difference(),))
         for _ in range(2):
@@ -110,8 +112,8 @@ async def test_known_gaps_are_diffs_that_are_counted_apart(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("written", [True, False])
-async def test_what_a_crash_lost_is_lost_in_its_window(tmp_path: Path, written: bool) -> None:
-    path = tmp_path / "a.db"
+async def test_what_a_crash_lost_is_lost_in_its_window(home: Home, written: bool) -> None:
+    path = home / "a.db"
     async with opened(path) as ledger:
         first = ledger.enter("users", A, START)
         ledger.begin("users", "GET /u")
@@ -129,12 +131,12 @@ async def test_what_a_crash_lost_is_lost_in_its_window(tmp_path: Path, written: 
         assert counts.lifetime_verdicts == {Verdict.LOST: 3}
         assert counts.window.why == (second.why if written else ORPHANED_WHY)
         assert ledger.enter("users", B, START).id == second.id
-    assert set(rows_of(path, "SELECT window, n FROM verdicts")) == {(first.id, 1), (second.id, 2)}
+    assert set(rows_of(path, 'SELECT "window", n FROM verdicts')) == {(first.id, 1), (second.id, 2)}
     assert observed_by_route(path) == {"GET /u": 3}
 
 
-async def test_a_running_proxy_takes_over_what_was_begun_by_hand_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_a_running_proxy_takes_over_what_was_begun_by_hand_beside_it(home: Home) -> None:
+    path = home / "a.db"
     async with opened(path) as ledger, reading(path) as reader:
         first = ledger.enter("users", A, START)
         exchange(ledger)
@@ -155,8 +157,8 @@ async def test_a_running_proxy_takes_over_what_was_begun_by_hand_beside_it(tmp_p
         assert (counts.lifetime_observed, (await ledger.domains())["users"]) == (3, counts)
 
 
-async def test_two_that_begin_the_same_at_the_same_time_share_one_window(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_two_that_begin_the_same_at_the_same_time_share_one_window(home: Home) -> None:
+    path = home / "a.db"
     async with opened(path) as serve:
         serve.enter("users", A, START)
         await serve.flush()
@@ -188,8 +190,8 @@ async def test_two_that_begin_the_same_at_the_same_time_share_one_window(tmp_pat
     assert observed_by_route(path) == {"GET /u": 4, "GET /new": 1}
 
 
-async def test_two_that_count_under_different_rules_are_kept_apart(tmp_path: Path) -> None:
-    path, clock = tmp_path / "a.db", Clock()
+async def test_two_that_count_under_different_rules_are_kept_apart(home: Home) -> None:
+    path, clock = home / "a.db", Clock()
     async with opened(path, clock=clock) as one, opened(path, clock=clock) as two:
         one.enter("users", A, START)
         await one.flush()
@@ -204,7 +206,7 @@ async def test_two_that_count_under_different_rules_are_kept_apart(tmp_path: Pat
             assert window.parts == parts
         parts_of = {window.id: window.parts for window in await one.windows("users")}
         by_rules = {"aa": 0, "bb": 0}
-        for window_id, n in rows_of(path, "SELECT window, n FROM verdicts"):
+        for window_id, n in rows_of(path, 'SELECT "window", n FROM verdicts'):
             by_rules[parts_of[window_id]["rules"]] += n
         assert by_rules == {"aa": 2, "bb": 2}
 
@@ -216,7 +218,7 @@ async def test_begun_while_the_file_was_locked_it_is_still_the_window_of_before(
     async with opened(path) as ledger:
         before = ledger.enter("users", A, START)
         exchange(ledger)
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite_module, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         async with opened(path) as ledger:
@@ -242,7 +244,7 @@ async def test_begun_under_other_rules_while_the_file_was_locked_it_says_what_ch
     async with opened(path) as ledger:
         ledger.enter("users", {"rules": "aa"}, START)
         await ledger.flush()
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite_module, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         async with opened(path) as ledger:
@@ -255,8 +257,8 @@ async def test_begun_under_other_rules_while_the_file_was_locked_it_says_what_ch
             assert (await ledger.windows("users"))[0] == window
 
 
-async def test_of_long_past_windows_the_sums_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.db"
+async def test_of_long_past_windows_the_sums_are_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = home / "a.db"
     monkeypatch.setattr(windows_module, "KEPT", 3)
     async with opened(path) as ledger:
         late = None
@@ -279,17 +281,19 @@ async def test_of_long_past_windows_the_sums_are_kept(tmp_path: Path, monkeypatc
         ledger.restart("users", "once more", START)
         await ledger.flush()
         assert observed_by_route(path) == {"GET /u": 21}
-        assert len(rows_of(path, "SELECT DISTINCT window FROM verdicts")) == 3  # the one begun last counts nothing yet
-        assert rows_of(path, "SELECT sum(n) FROM verdicts WHERE window = ''") == [(17,)]
+        assert (
+            len(rows_of(path, 'SELECT DISTINCT "window" FROM verdicts')) == 3
+        )  # the one begun last counts nothing yet
+        assert rows_of(path, "SELECT sum(n) FROM verdicts WHERE \"window\" = ''") == [(17,)]
         for table in ("tolerated", "latency", "watches", "entity_counts", "entities"):
             assert rows_of(path, f"SELECT * FROM {table}") == [], table  # noqa: S608 - names of tables
         assert len((await ledger.findings())[0].id) == 12  # findings are of all windows
         assert (await ledger.findings())[0].exchanges == 10
 
 
-async def test_many_windows_do_not_make_the_journal_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_windows_do_not_make_the_journal_grow(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housing_module, "MOST_UNUSED", 100)
-    path = tmp_path / "a.db"
+    path = home / "a.db"
     async with opened(path) as ledger:
         held = ledger.begin("users", "GET /held")
         for n in range(30):
@@ -298,7 +302,7 @@ async def test_many_windows_do_not_make_the_journal_grow(tmp_path: Path, monkeyp
                 exchange(ledger, route=f"GET /{route}")
             await ledger.flush()
         assert len(ledger._tally.slots) <= 2 * 20 + 1
-        (found,) = tmp_path.glob("*.journal")
+        (found,) = home.glob("*.journal")
         assert found.stat().st_size <= journal_module.HEADER_BYTES + 4 * journal_module.SEGMENT_BYTES
         ledger.begin("users", "GET /0")
         await crash(ledger)
@@ -309,13 +313,13 @@ async def test_many_windows_do_not_make_the_journal_grow(tmp_path: Path, monkeyp
         assert counts.lifetime_verdicts == {Verdict.MATCH: 600, Verdict.LOST: 2}
 
 
-async def test_a_new_file_in_the_place_of_a_deleted_one_knows_the_window(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_a_new_file_in_the_place_of_a_deleted_one_knows_the_window(home: Home) -> None:
+    path = home / "a.db"
     async with opened(path) as ledger:
         window = ledger.enter("users", A, START)
         exchange(ledger)
         await ledger.flush()
-        path.unlink()
+        remove(path)
         exchange(ledger, Verdict.DIFF, tolerated=(TOLERATED,))
         await ledger.flush()
         await ledger.flush()
@@ -327,13 +331,13 @@ async def test_a_new_file_in_the_place_of_a_deleted_one_knows_the_window(tmp_pat
         assert (counts.window, counts.verdicts, len(counts.tolerated)) == (window, {Verdict.DIFF: 1}, 1)
 
 
-async def test_time_watched_goes_with_a_deleted_file(tmp_path: Path) -> None:
-    path, clock = tmp_path / "a.db", Clock()
+async def test_time_watched_goes_with_a_deleted_file(home: Home) -> None:
+    path, clock = home / "a.db", Clock()
     async with opened(path, clock=clock) as ledger:
         ledger.enter("users", A, clock())
         ledger.keep_watch("users", Watch(START, clock.tick(hours=24)))
         await ledger.flush()
-        path.unlink()
+        remove(path)
         ledger.keep_watch("users", Watch(START, clock.tick(seconds=5)))
         for _ in range(2):
             await ledger.flush()
@@ -343,8 +347,8 @@ async def test_time_watched_goes_with_a_deleted_file(tmp_path: Path) -> None:
         assert (await ledger.domains())["users"].watches == (Watch(again, clock()),)
 
 
-async def test_a_shared_window_in_a_new_file_loses_only_what_was_under_way(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
+async def test_a_shared_window_in_a_new_file_loses_only_what_was_under_way(home: Home) -> None:
+    path = home / "a.db"
     async with opened(path) as first, opened(path) as ledger:
         for one in (first, ledger):
             one.enter("users", A, START)
@@ -353,7 +357,7 @@ async def test_a_shared_window_in_a_new_file_loses_only_what_was_under_way(tmp_p
         window = ledger.window("users")
         assert window == first.window("users")
         await first.close()
-        path.unlink()
+        remove(path)
         for _ in range(2):
             await ledger.flush()
         exchange(ledger)
@@ -414,8 +418,8 @@ async def test_a_ledger_and_a_journal_of_the_time_before_windows(
     assert list(tmp_path.glob("*.journal")) == []
 
 
-async def test_what_is_kept_beside_the_counts_goes_with_its_window(tmp_path: Path) -> None:
-    path, clock = tmp_path / "a.db", Clock()
+async def test_what_is_kept_beside_the_counts_goes_with_its_window(home: Home) -> None:
+    path, clock = home / "a.db", Clock()
     seen = FieldCount("GET /u", "$.name", 1, 1, 0, 0, 1)
     said = Standing("users", "health", "proven", "2.8.79 on both sides", START)
     async with opened(path, clock=clock) as ledger:

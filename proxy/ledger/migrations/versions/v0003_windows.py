@@ -14,6 +14,7 @@ revision = "0003"
 down_revision = "0002"
 
 OLD = ("observed", "verdicts", "minutes", "tolerated", "entities", "entity_counts")
+SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 AT_ONCE = 10_000
 """Hashes held in memory."""
 
@@ -22,7 +23,7 @@ def _key(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.String, primary_key=True, nullable=False)
 
 
-def _number(name: str, kind: type[sa.Integer] = sa.BigInteger) -> sa.Column[int]:
+def _number(name: str, kind: sa.types.TypeEngine[int] | type[sa.Integer] = sa.BigInteger) -> sa.Column[int]:
     return sa.Column(name, kind, primary_key=True, nullable=False)
 
 
@@ -41,12 +42,12 @@ def upgrade() -> None:
     _make_tables()
     _begin_windows()
     op.execute(
-        "INSERT INTO observed (run, window, domain, route, observed, begun, settled) "
+        'INSERT INTO observed (run, "window", domain, route, observed, begun, settled) '
         "SELECT run, w.id, w.domain, route, observed, begun, settled "
         "FROM observed_0002 JOIN windows AS w USING (domain)"
     )
     op.execute(
-        "INSERT INTO verdicts (domain, route, window, verdict, n, known_gaps, first_minute, last_minute, last_at) "
+        'INSERT INTO verdicts (domain, route, "window", verdict, n, known_gaps, first_minute, last_minute, last_at) '
         "SELECT w.domain, route, w.id, verdict, n, 0, first_minute, last_minute, last_at "
         "FROM verdicts_0002 JOIN windows AS w USING (domain)"
     )
@@ -55,11 +56,11 @@ def upgrade() -> None:
         "SELECT domain, verdict, minute, sum(n) FROM minutes_0002 GROUP BY domain, verdict, minute"
     )
     op.execute(
-        "INSERT INTO tolerated (window, domain, route, kind, path, rule, n) "
+        'INSERT INTO tolerated ("window", domain, route, kind, path, rule, n) '
         "SELECT w.id, w.domain, route, kind, path, rule, n FROM tolerated_0002 JOIN windows AS w USING (domain)"
     )
     op.execute(
-        "INSERT INTO entity_counts (window, domain, kind, n) "
+        'INSERT INTO entity_counts ("window", domain, kind, n) '
         "SELECT w.id, w.domain, '', n FROM entity_counts_0002 JOIN windows AS w USING (domain)"
     )
     _move_entities()
@@ -70,7 +71,7 @@ def upgrade() -> None:
 def _make_tables() -> None:
     op.create_table(
         "windows",
-        _number("seq", sa.Integer),
+        _number("seq", SERIAL),
         *_text("id", "domain"),
         sa.Column("parts", sa.Text, nullable=False),
         *_count("started_at"),
@@ -117,13 +118,13 @@ def _make_tables() -> None:
     )
     op.create_table(
         "entity_counts",
-        _number("id", sa.Integer),
+        _number("id", SERIAL),
         *_text("window", "domain", "kind"),
         *_count("n"),
         sa.Column("sketch", sa.LargeBinary),
     )
     op.create_index("entity_counts_by_window", "entity_counts", ["window", "domain", "kind"], unique=True)
-    op.create_table("entities", _number("count_id", sa.Integer), _number("hash"), sqlite_with_rowid=False)
+    op.create_table("entities", _number("count_id", SERIAL), _number("hash"), sqlite_with_rowid=False)
 
 
 def _begin_windows() -> None:
