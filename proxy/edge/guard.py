@@ -40,10 +40,11 @@ class TapGuard:
 class GuardedTap:
     """A tap that cannot raise. After its first fault only the closing call is still passed on."""
 
-    __slots__ = ("_broken", "_closed", "_guard", "_tap", "wants_request_body")
+    __slots__ = ("_broken", "_closed", "_guard", "_tap", "traceparent", "wants_request_body")
 
     def __init__(self, tap: Tap, guard: TapGuard) -> None:
         self.wants_request_body = bool(tap.wants_request_body)
+        self.traceparent = bytes(tap.traceparent)
         self._tap = tap
         self._guard = guard
         self._broken = False

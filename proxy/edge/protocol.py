@@ -15,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from proxy.edge.problem import problem
 from proxy.readers.client_response import Buffer
+from proxy.telemetry.logs import path_shape
 
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
@@ -157,8 +158,9 @@ class EdgeProtocol(RequestHandler):
 
         A fault of the edge itself is logged and breaks the connection, for part of a response may be out.
         """
+        del message  # it may quote what the client sent
         if status >= 500:
-            self.log_exception("the edge failed on %s %s: %s", request.method, request.path, message, exc_info=exc)
+            self.log_exception("the edge failed on %s %s", request.method, path_shape(request.path), exc_info=exc)
             self.reset()
             return CLOSE
         if isinstance(exc, LineTooLong):

@@ -4,6 +4,8 @@ What is carried over exactly: method, target, status, reason phrase, field order
 body bytes (no content coding is touched), fixed length or chunked, 1xx responses (100 and 103 among them:
 the edge never sends a 100 of its own), response trailers, upgrades of any protocol as raw tunnels.
 What is not, and why:
+- a request that is traced names our span as its parent: `traceparent` is replaced, or added where there was none
+  (`proxy.telemetry`); all other requests keep theirs;
 - hop-by-hop fields end here (see `fields`), and `Connection: close` is added where a connection ends;
 - chunk boundaries and chunk extensions are not kept; nothing is held back to fill a chunk;
 - request trailers are lost, because aiohttp's parser drops them;
@@ -36,6 +38,7 @@ from proxy.edge.relay import Relay, informational
 from proxy.errors import UpstreamError
 from proxy.model import Headers, header
 from proxy.readers.serving import Upstream
+from proxy.telemetry.context import with_traceparent
 from proxy.verify.tap import OpenTap
 
 _BACKLOG = 1024
@@ -156,6 +159,8 @@ class Edge:
         sent = self._fields(request, admitted)
         # The tap is told what the primary is sent, so that the other side can be asked the very same.
         tap = self._taps.open(method, admitted.target, sent)
+        if tap is not None and tap.traceparent:
+            sent = with_traceparent(sent, tap.traceparent)
         response = None
         try:
             body = self._body(request.content, admitted, tap)

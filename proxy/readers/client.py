@@ -66,6 +66,8 @@ class HttpClient:
         self._closed = False
         self._drained = asyncio.Event()
         self.authority = parts.netloc.rpartition("@")[2].encode("ascii")
+        self.peer: dict[str, str | int] = {"server.address": self._host, "server.port": self._port}
+        """Who is asked, as attributes of a span."""
         """Host and port as the URL has them: what a Host field would say."""
 
     @property

@@ -22,6 +22,7 @@ class HttpReader:
         self, client: HttpClient, side: Side, *, max_body: int, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._client = client
+        self.peer = client.peer
         self._side = side
         self._max_body = max_body
         self._clock = clock

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -61,6 +61,8 @@ class MongoReader:
     An answer of more than `max_documents` documents, or of more than `max_body` bytes, is `too_large`. Several queries
     of a plan run one after another, each seeing what is there at its own moment. A BSON type `auto` is text.
     """
+
+    peer: Final = {"db.system.name": "mongodb"}
 
     def __init__(
         self,

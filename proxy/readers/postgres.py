@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from comparators.encode import dumps
 from comparators.ids import IdTable
@@ -38,6 +38,8 @@ Resolve = Callable[[set[str]], Awaitable[IdTable]]
 
 class PostgresReader:
     """Answers one route from `store`. `max_body` bytes are the most that a response may have; `clock` gives seconds."""
+
+    peer: Final = {"db.system.name": "postgresql"}
 
     def __init__(
         self,

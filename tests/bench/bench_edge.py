@@ -34,6 +34,7 @@ from proxy.edge.server import Edge
 from proxy.readers.client import HttpClient
 class Tap:
     wants_request_body = False
+    traceparent = b""
     def response_head(self, status, headers): pass
     def response_body(self, chunk): pass
     def end(self): pass

@@ -26,6 +26,7 @@ class Tape:
 
     def __init__(self, *, wants_request_body: bool = False) -> None:
         self.wants_request_body = wants_request_body
+        self.traceparent = b""
         self.calls: list[tuple[Any, ...]] = []
         self.closed = asyncio.Event()
 

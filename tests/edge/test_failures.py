@@ -233,3 +233,20 @@ async def test_no_tap_means_pass_through() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
     async with running(answering(answer), open_tap=lambda *_: None) as setup:
         assert b"\r\n\r\nok" in await setup.exchange(GET)
+
+
+async def test_a_fault_of_the_edge_is_logged_without_what_was_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(answering(b"")) as setup:
+
+        class Broken:
+            authority = b"x"
+
+            async def send(self, *_args: object, **_options: object) -> None:
+                raise RuntimeError("out of order")
+
+        setup.edge._primary = Broken()  # type: ignore[assignment] # raises what no upstream may
+        with pytest.raises(ConnectionResetError):
+            await setup.exchange(b"GET /reset/5e55104a?token=5e55104a HTTP/1.1\r\nHost: x\r\n\r\n")
+    (record,) = [record for record in caplog.records if "the edge failed" in record.getMessage()]
+    assert record.getMessage() == "the edge failed on GET /reset/*"
+    assert "5e55104a" not in caplog.text
