@@ -24,11 +24,11 @@ from proxy.settings.types import (
     LedgerUrl,
     MongoDatabase,
     MongoUrl,
+    OptionalTraceLink,
     OptionalUrl,
     Size,
     Switch,
     Table,
-    TraceLink,
 )
 from proxy.window import Check
 
@@ -56,7 +56,7 @@ class AdminSettings(Block):
     """Bearer token that the admin site asks for (`/healthz` and `/readyz` stay open); empty asks for none."""
     session: Annotated[Duration, Field(ge=60, le=30 * 86400)] = 43_200.0
     """How long a browser that gave the token once need not give it again."""
-    trace_link: TraceLink | None = None
+    trace_link: OptionalTraceLink = None
     """Address of a distributed trace in your tracing system, with `{trace_id}` where its 32 hex digits go."""
 
     @model_validator(mode="after")
@@ -193,10 +193,21 @@ class IdsSettings(Block):
 class LedgerSettings(Block):
     """The durable record of verdicts, findings, traces and gate decisions."""
 
-    url: LedgerUrl = "sqlite:///shadowread.db"
-    """An SQLite file; three slashes are relative to the working directory, four absolute."""
+    url: Annotated[LedgerUrl, Field(repr=False)] = "sqlite:///shadowread.db"
+    """An SQLite file (three slashes are relative to the working directory, four absolute) or a Postgres database, whose
+    schema `shadowread` it takes, or the one named by `?schema=`; proxies on several machines may share that."""
+    journal: FilePath | None = None
+    """Folder for the journal of each process with a ledger in Postgres, kept over restarts, one for each machine; it
+    counts what was under way when a process died. Default: the working directory. Beside an SQLite file it lies there.
+    """
     flush: Annotated[Duration, Field(gt=0, le=60)] = 0.5
     """How long results are gathered before they are written together."""
+
+    @model_validator(mode="after")
+    def _journal_of_its_own(self) -> LedgerSettings:
+        if self.journal is not None and self.url.startswith("sqlite:"):
+            raise ValueError("journal is of no use with an SQLite file, beside which the journals lie; remove it")
+        return self
 
 
 class SettleSettings(Block):

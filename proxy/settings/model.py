@@ -200,7 +200,9 @@ class Settings(Block):
     limits: LimitsSettings = LimitsSettings()
     findings: FindingsSettings = FindingsSettings()
     redact: Annotated[list[JsonPath], Field(max_length=1_000)] = Field(default_factory=list)
-    """JSON paths whose values are hidden in everything that is stored or shown."""
+    """JSON paths whose values are hidden in everything that is stored or shown, beside what is hidden by itself."""
+    redact_keep: Annotated[list[JsonPath], Field(max_length=1_000)] = Field(default_factory=list)
+    """JSON paths whose values are shown although their names are those of secrets."""
     gaps: Annotated[list[GapSource], Field(max_length=100)] = Field(default_factory=list)
     """Tables that tell of writes which reached one store only; a diff that they explain is marked, and still a diff."""
     compare: RuleBlock = Field(default_factory=dict)

@@ -24,6 +24,7 @@ def show(settings: Settings) -> dict[str, Any]:
     shown["admin"]["token"] = MASK if settings.admin.token.get_secret_value() else ""
     for side, url in (("primary", settings.primary.url), ("shadow", settings.shadow.url)):
         shown[side]["url"] = _USERINFO.sub(rf"\1{MASK}@", url) if url else None
+    shown["ledger"]["url"] = mask_dsn(settings.ledger.url)
     if settings.postgres:
         shown["postgres"]["dsn"] = mask_dsn(settings.postgres.dsn.get_secret_value())
     if settings.mongo:

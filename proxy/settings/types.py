@@ -141,10 +141,12 @@ def _trace_link(text: str) -> str:
 
 
 def _ledger_url(text: str) -> str:
+    if re.match(r"postgres(ql)?://", text):
+        return _plain_dsn(text)
     if not text.startswith("sqlite:///") or text == "sqlite:///":
         raise ValueError(
-            "must be an SQLite file such as sqlite:///shadowread.db (relative) or sqlite:////var/lib/shadowread.db; "
-            "other databases are not supported in this version"
+            "must be an SQLite file such as sqlite:///shadowread.db (relative) or sqlite:////var/lib/shadowread.db, "
+            "or a Postgres database such as postgresql://shadowread@127.0.0.1:5432/shadowread"
         )
     return text
 
@@ -161,13 +163,19 @@ def _dsn(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if text and not re.match(r"postgres(ql)?://", text):
         raise ValueError("must be a DSN such as postgresql://user:password@127.0.0.1:5432/marketplace")
+    if text:
+        _plain_dsn(text)
+    return secret
+
+
+def _plain_dsn(text: str) -> str:
     # What does not fit would be read as a host or a port, and quoted in errors that are stored and shown.
-    if text and not _DSN.fullmatch(text):
+    if not _DSN.fullmatch(text):
         raise ValueError(
             "cannot be told apart into user, password, host and port; "
             "write @ / ? # % in a password as %40 %2F %3F %23 %25"
         )
-    return secret
+    return text
 
 
 def _mongo_url(secret: SecretStr) -> SecretStr:
@@ -280,7 +288,8 @@ Address = Annotated[
 ]
 OriginUrl = Annotated[str, AfterValidator(_origin_url)]
 OptionalUrl = Annotated[OriginUrl | None, BeforeValidator(_empty_is_none)]
-TraceLink = Annotated[str, Field(max_length=2_000), AfterValidator(_trace_link)]
+_LinkText = Annotated[str, Field(max_length=2_000), AfterValidator(_trace_link)]
+OptionalTraceLink = Annotated[_LinkText | None, BeforeValidator(_empty_is_none)]
 LedgerUrl = Annotated[str, AfterValidator(_ledger_url)]
 Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
 MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]

@@ -80,7 +80,7 @@ class End:
 class Asked:
     """What became of a read that was asked for.
 
-    `differences` are the settled ones, unredacted: not to be stored. `total` counts them before the cap.
+    `differences` are the settled ones, redacted as in the trace. `total` counts them before the cap.
     """
 
     domain: str

@@ -74,12 +74,18 @@ class Comparing:
             max_depth=self._bounds.depth,
             max_differences=self._bounds.differences,
         )
+        with case.exchange.span.compare() as step:
+            result = await self._done(case, job)
+            step.found(result.total)
+        return Compared(result, job)
+
+    async def _done(self, case: Case, job: Job) -> Comparison:
         began = self._chance.monotonic()
-        if rules_of(case.facts.layers, today).ids == "inferred":
+        if rules_of(job.layers, job.today).ids == "inferred":
             # What is believed lives here, so such comparisons cannot leave the process; a thread keeps the loop free.
             pairings = self._pairings.setdefault(case.domain, Pairings())
             result = await asyncio.to_thread(compare, job, pairings)
         else:
             result = await self._work.run(len(job.primary.body) + len(job.shadow.body), compare, job)
         self._figures.compare(self._chance.monotonic() - began)
-        return Compared(result, job)
+        return result

@@ -19,6 +19,7 @@ from comparators.hiding import NO_RULE, hiding_rule
 from comparators.ids import Pairings
 from comparators.model import Comparison, Response
 from comparators.rules import DEFAULT_HEADERS
+from proxy.verify.redact_paths import pattern_without_secrets
 from proxy.verify.work import Job, rules_of
 
 MAX_SECONDS = 0.25
@@ -103,7 +104,22 @@ def examine(
             rule = hiding_rule(rules.root, damage, before, after) if after.equal else ""
             seen.append(Tried(damage.path, damage.sort, not after.equal, rule))
         seen += _outside(job)
-    return Examination(found, tuple(seen), clock() - began)
+    return Examination(_storable(found), tuple(_stored(one) for one in seen), clock() - began)
+
+
+def _storable(found: Mapping[str, State]) -> Mapping[str, State]:
+    """The fields by paths that may be stored; those that only the name of a member told apart are one."""
+    made: dict[str, State] = {}
+    for path, state in found.items():
+        stored = pattern_without_secrets(path)
+        known = made.get(stored)
+        made[stored] = state if known is None else State(*(a or b for a, b in zip(known, state, strict=True)))
+    return made
+
+
+def _stored(one: Tried) -> Tried:
+    path = pattern_without_secrets(one.path)
+    return one if path == one.path else replace(one, path=path)
 
 
 def _one_byte_more(job: Job) -> Iterator[Tried]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.model import Headers, Observation, Side, header
+from proxy.telemetry import UNTRACED, Untraced
 
 SWITCHING = 101
 PARTIAL = 206
@@ -51,6 +52,9 @@ class Exchange:
         self.headers = headers
         self.wants_request_body = wants_request_body
         self.primary: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
+        self.trace_id: str = ""
+        """The distributed trace that this is part of: 32 hex digits (W3C), empty without one."""
+        self.span: Untraced = UNTRACED
         self._clock = clock
         self._began = clock()
         self._max_body = max_body
@@ -60,6 +64,11 @@ class Exchange:
         self._answered: list[bytes] = []
         self._status = 0
         self._response_headers: Headers = ()
+
+    @property
+    def traceparent(self) -> bytes:
+        """As in `Tap`."""
+        return self.span.traceparent
 
     @property
     def request(self) -> bytes:

@@ -9,8 +9,11 @@ from proxy.identity import Identity, IdentityError
 from proxy.model import Observation, ReadRequest, Side
 from proxy.readers.codings import CodingError
 from proxy.readers.http import decoded
+from proxy.readers.serving import Reader
+from proxy.telemetry import UNTRACED, Untraced
 from proxy.verify.bounds import Bounds
 from proxy.verify.case import Chance, RouteFacts
+from proxy.verify.followed import peer_of
 from proxy.verify.judge import primary_verdict
 from proxy.verify.translation import To, ids_of, translated
 from proxy.verify.work import Work, WorkTimeoutError
@@ -30,11 +33,10 @@ class Reading:
         self._chance = chance
         self._room = asyncio.Semaphore(bounds.concurrency)
 
-    async def read(self, facts: RouteFacts, side: Side, request: ReadRequest) -> Observation:
-        """One side's answer. The shadow's outcome is told to the route's breaker."""
+    async def read(self, facts: RouteFacts, side: Side, request: ReadRequest, span: Untraced = UNTRACED) -> Observation:
+        """One side's answer. The shadow's outcome is told to the route's breaker. `span` is that of the exchange."""
         if side is Side.PRIMARY:
-            async with self._room:
-                return await facts.primary.read(request, self._bounds.timeout)
+            return await self._asked(facts.primary, side, request, span)
         unknown: tuple[str, ...] = ()
         if facts.translate is not None:
             try:
@@ -43,8 +45,7 @@ class Reading:
                 return Observation(side, error="id_map", detail=f"the id map could not be read: {error}")
             except WorkTimeoutError as error:
                 return Observation(side, error="too_large", detail=f"putting the other store's ids {error}")
-        async with self._room:
-            seen = await facts.shadow.read(request, self._bounds.timeout)
+        seen = await self._asked(facts.shadow, side, request, span)
         if seen.error is None:
             facts.breaker.succeeded()
         elif seen.error not in _NOT_THE_SHADOWS:
@@ -54,15 +55,21 @@ class Reading:
             seen = replace(seen, detail=f"{seen.detail}; {note}" if seen.detail else note)
         return seen
 
-    async def both(self, facts: RouteFacts, request: ReadRequest) -> tuple[Observation, Observation]:
+    async def both(
+        self, facts: RouteFacts, request: ReadRequest, span: Untraced = UNTRACED
+    ) -> tuple[Observation, Observation]:
         """Both sides, read at the same time."""
         async with asyncio.TaskGroup() as group:
-            primary = group.create_task(self.read(facts, Side.PRIMARY, request))
-            shadow = group.create_task(self.read(facts, Side.SHADOW, request))
+            primary = group.create_task(self.read(facts, Side.PRIMARY, request, span))
+            shadow = group.create_task(self.read(facts, Side.SHADOW, request, span))
         return primary.result(), shadow.result()
 
     async def beside(
-        self, facts: RouteFacts, request: ReadRequest, answer: asyncio.Future[Observation]
+        self,
+        facts: RouteFacts,
+        request: ReadRequest,
+        answer: asyncio.Future[Observation],
+        span: Untraced = UNTRACED,
     ) -> tuple[Observation, Observation | None]:
         """The primary's answer to a client, and the shadow's, read while that one comes.
 
@@ -70,7 +77,7 @@ class Reading:
         both sides stream events for ever, which is no failure of the shadow.
         """
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(self.read(facts, Side.SHADOW, request))
+            reading = group.create_task(self.read(facts, Side.SHADOW, request, span))
             primary = await self.decoded(await answer)
             if primary_verdict(primary) is not None:
                 reading.cancel()
@@ -85,6 +92,13 @@ class Reading:
         except CodingError as error:
             return replace(seen, body=None, error=error.code, detail=str(error))
         return replace(seen, body=body)
+
+    async def _asked(self, reader: Reader, side: Side, request: ReadRequest, span: Untraced) -> Observation:
+        async with self._room:
+            with span.read(side, request.method, peer_of(reader)) as step:
+                seen = await reader.read(step.asked(request), self._bounds.timeout)
+                step.saw(seen)
+        return seen
 
     async def _translated(self, request: ReadRequest, to: To) -> tuple[ReadRequest, tuple[str, ...]]:
         """The request with the other store's ids, and the ids that the map does not know. Raises IdentityError."""

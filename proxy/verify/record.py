@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 
-from comparators.model import Difference
+from comparators.model import Difference, Tolerated
+from comparators.paths import pattern_of
 from proxy.ledger import Ledger, Ticket
-from proxy.model import Ended, Outcome, Trace, Verdict
+from proxy.model import Ended, Outcome, Side, Trace, Verdict
 from proxy.telemetry import Figures
 from proxy.verify.case import Case, Chance, End
 from proxy.verify.entity import NOBODY, Subject
-from proxy.verify.redact import Redactor
-from proxy.verify.work import Work
+from proxy.verify.exchange import Buffered
+from proxy.verify.redact import Hiding, Kept, Redactor
+from proxy.verify.redact_credentials import Credentials
+from proxy.verify.redact_paths import pattern_without_secrets
+from proxy.verify.work import INLINE_BYTES, Work, WorkTimeoutError
 
 _TRACED = frozenset({Verdict.DIFF, Verdict.UNSTABLE, Verdict.TRANSIENT, Verdict.SHADOW_ERROR})
+_COST = 4
+"""How many times the comparison's time hiding takes, byte for byte: so much earlier it leaves the loop."""
+UNDER_WAY_BYTES = 64 * 1024 * 1024
+"""Bytes of bodies that may be on their way into traces at once. In the worker each is held several times over."""
+_NO_ROOM = Kept(None, "too many large bodies are on their way into traces: not kept")
 
 
 class Recorder:
-    """Makes traces and outcomes. `key` makes the tags of hidden values and lives no longer than the process.
+    """Makes traces and outcomes. `key` makes the tags of hidden values and lives no longer than the process: a key that
+    is stored would let whoever takes it with the ledger try short secrets until the tag fits.
 
-    `ended` is told of the end of every exchange, on the loop's thread: it must cost next to nothing.
+    `under_way` bounds the bytes of bodies that are being redacted at once; what does not fit is not kept. `ended` is
+    told of the end of every exchange, on the loop's thread: it must cost next to nothing.
     """
 
     def __init__(
@@ -28,17 +41,19 @@ class Recorder:
         *,
         ledger: Ledger,
         figures: Figures,
-        redact: Sequence[str],
+        hiding: Hiding,
         key: bytes,
         work: Work,
         chance: Chance,
+        under_way: int = UNDER_WAY_BYTES,
         ended: Callable[[Ended], None] = lambda _ended: None,
     ) -> None:
         self._ledger = ledger
         self._figures = figures
-        self._paths = tuple(redact)
+        self._hiding = hiding
         self._key = key
-        self._redactor = Redactor(redact, key)
+        self._redactor = Redactor(hiding, key)
+        self._room = Buffered(under_way)
         self._work = work
         self._chance = chance
         self._ended = ended
@@ -55,7 +70,8 @@ class Recorder:
         """Write down one verdict. A difference becomes part of a finding only when it has settled as one."""
         found: tuple[Difference, ...] = ()
         if end.verdict is Verdict.DIFF and end.pair is not None:
-            found = trace.differences if trace else self._redactor.differences(end.pair.comparison.differences)
+            # Without a trace redaction has failed; then no value is kept that it should have gone through.
+            found = trace.differences if trace else _bare(end.pair.comparison.differences)
         at = self._chance.now()
         self._ledger.record(
             ticket,
@@ -65,7 +81,7 @@ class Recorder:
                 verdict=end.verdict,
                 at=at,
                 differences=found,
-                tolerated=end.tolerated,
+                tolerated=tuple(map(_tolerated, end.tolerated)),
                 trace=trace,
                 primary_seconds=end.primary.seconds if end.primary else None,
                 shadow_seconds=end.shadow.seconds if end.shadow else None,
@@ -99,14 +115,28 @@ class Recorder:
         if end.verdict not in _TRACED:
             return None
         exchange, primary, shadow = case.exchange, end.primary, end.shadow
-        bodies = (primary.body if primary else None, shadow.body if shadow else None)
-        size = sum(len(body) for body in bodies if body)
-        (kept_primary, why_primary), (kept_shadow, why_shadow) = await self._work.run(
-            size, redacted_bodies, self._paths, self._key, bodies
-        )
-        notes = [end.detail]
-        notes += [f"{side} body: {why}" for side, why in (("primary", why_primary), ("shadow", why_shadow)) if why]
         comparison = end.pair.comparison if end.pair else None
+        redactor = self._redactor
+        also = redactor.credentials(
+            target=exchange.target,
+            route=case.route,
+            fields=(exchange.headers, *(seen.headers for seen in (primary, shadow) if seen)),
+            body=exchange.request,
+        )
+        bodies = (primary.body if primary else None, shadow.body if shadow else None)
+        (kept_primary, kept_shadow), also = await self._bodies(bodies, also)
+        differences: tuple[Difference, ...] = ()
+        if comparison is not None and sum(len(body) for body in bodies if body) <= INLINE_BYTES // _COST:
+            differences = redactor.differences(comparison.differences, also)
+        elif comparison is not None:
+            # Values of these may be as large as the bodies.
+            differences = await asyncio.to_thread(redactor.differences, comparison.differences, also)
+        notes = [end.detail]
+        notes += [
+            f"{side} body: {kept.why}"
+            for side, kept in ((Side.PRIMARY, kept_primary), (Side.SHADOW, kept_shadow))
+            if kept.why
+        ]
         notes += comparison.remarks if comparison else ()
         notes += [
             f"{seen.side}: {seen.detail}" for seen in (primary, shadow) if seen and seen.detail and not seen.error
@@ -118,32 +148,58 @@ class Recorder:
             route=case.route,
             verdict=end.verdict,
             method=exchange.method,
-            target=self._redactor.target(exchange.target),
-            request_headers=self._redactor.headers(exchange.headers),
+            target=redactor.target(exchange.target, case.route, also),
+            request_headers=redactor.headers(exchange.headers, also),
             primary_status=primary.status if primary else None,
             shadow_status=shadow.status if shadow else None,
-            primary_headers=self._redactor.headers(primary.headers) if primary else (),
-            shadow_headers=self._redactor.headers(shadow.headers) if shadow else (),
-            primary_body=kept_primary,
-            shadow_body=kept_shadow,
+            primary_headers=redactor.headers(primary.headers, also) if primary else (),
+            shadow_headers=redactor.headers(shadow.headers, also) if shadow else (),
+            primary_body=kept_primary.text,
+            shadow_body=kept_shadow.text,
             primary_seconds=primary.seconds if primary else 0.0,
             shadow_seconds=shadow.seconds if shadow else 0.0,
-            differences=self._redactor.differences(comparison.differences) if comparison else (),
+            differences=differences,
             differences_total=comparison.total if comparison else 0,
-            settling=end.settling,
-            detail="; ".join(note for note in notes if note),
+            settling=tuple(redactor.text(text, also) for text in end.settling),
+            detail=redactor.text("; ".join(note for note in notes if note), also),
             known_gap=end.known_gap,
+            trace_id=exchange.trace_id,
         )
+
+    async def _bodies(
+        self, bodies: tuple[bytes | None, bytes | None], also: Credentials
+    ) -> tuple[tuple[Kept, Kept], Credentials]:
+        """Both bodies as they may be stored, and the credentials with what was found in them."""
+        size = sum(len(body) for body in bodies if body and len(body) <= self._hiding.largest)
+        if not self._room.take(size):
+            return (_NO_ROOM, _NO_ROOM), also
+        try:
+            return await self._work.run(_COST * size, redacted_bodies, self._hiding, self._key, bodies, also)
+        except WorkTimeoutError as error:
+            kept = Kept(None, f"hiding what is secret {error}: not kept")
+            return (kept, kept), also
+        finally:
+            self._room.give_back(size)
+
+
+def _bare(found: Iterable[Difference]) -> tuple[Difference, ...]:
+    """Differences without their values, and with the patterns of their paths."""
+    return tuple(Difference(pattern_without_secrets(pattern_of(one.path)), one.kind) for one in found)
+
+
+def _tolerated(one: Tolerated) -> Tolerated:
+    path = pattern_without_secrets(one.path)
+    return one if path == one.path else replace(one, path=path)
 
 
 @lru_cache(maxsize=8)
-def _redactor(paths: tuple[str, ...], key: bytes) -> Redactor:
-    return Redactor(paths, key)
+def _redactor(hiding: Hiding, key: bytes) -> Redactor:
+    return Redactor(hiding, key)
 
 
 def redacted_bodies(
-    paths: tuple[str, ...], key: bytes, bodies: tuple[bytes | None, bytes | None]
-) -> tuple[tuple[str | None, str], tuple[str | None, str]]:
+    hiding: Hiding, key: bytes, bodies: tuple[bytes | None, bytes | None], also: Credentials
+) -> tuple[tuple[Kept, Kept], Credentials]:
     """Both bodies as they may be stored; plain data in and out, because large ones are done in the worker."""
-    redactor = _redactor(paths, key)
-    return redactor.body(bodies[0]), redactor.body(bodies[1])
+    (primary, shadow), also = _redactor(hiding, key).bodies(bodies, also)
+    return (primary, shadow), also

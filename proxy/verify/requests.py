@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.model import Headers, ReadRequest
+from proxy.verify.exchange import Exchange
 from proxy.verify.plan import MARK
 
 # Conditions and ranges would make the answer partial (RFC 9110 sections 13 and 14); the others belong to one
@@ -31,3 +32,8 @@ def read_request(method: str, target: str, headers: Headers, body: bytes = b"") 
         (*kept, (b"Accept-Encoding", b"identity"), (b"X-Shadow-Read", b"1")),
         body,
     )
+
+
+def request_of(exchange: Exchange) -> ReadRequest:
+    """What the sides are asked; whole once the client's request is."""
+    return read_request(exchange.method, exchange.target, exchange.headers, exchange.request)

@@ -15,6 +15,10 @@ class Tap(Protocol):
 
     wants_request_body: bool
 
+    @property
+    def traceparent(self) -> bytes:
+        """What the primary is sent as `traceparent` in the place of the client's; empty: what the client sent."""
+
     def request_body(self, chunk: bytes) -> None:
         """A piece of the request body, sent on to the primary (only told when `wants_request_body`)."""
 

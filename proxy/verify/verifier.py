@@ -18,20 +18,23 @@ from proxy.ledger import Ledger
 from proxy.model import COMPARISONS, Headers, Observation, ReadRequest, Side, Trace, Verdict
 from proxy.settings.routes import RouteMatch, Router
 from proxy.tasks import TaskGroup
-from proxy.telemetry import Figures
+from proxy.telemetry import NO_SPANS, Figures, Spans
+from proxy.telemetry.context import without_context
 from proxy.verify.bounds import Bounds
 from proxy.verify.case import Asked, Case, Chance, End, RouteFacts
 from proxy.verify.comparing import Comparing
 from proxy.verify.entity import NOBODY, subject_of, was_there
 from proxy.verify.exchange import Buffered, Exchange
 from proxy.verify.explaining import Explaining
+from proxy.verify.followed import Followed, peer_of
 from proxy.verify.gaps import Gaps
 from proxy.verify.judge import delays, failure_text, primary_verdict, settled, shadow_failed
 from proxy.verify.plan import Room, marked, plan
 from proxy.verify.reading import Reading
 from proxy.verify.recent import Recent
 from proxy.verify.record import Recorder
-from proxy.verify.requests import read_request
+from proxy.verify.remembered import Remembered
+from proxy.verify.requests import read_request, request_of
 from proxy.verify.settle import Pair, settle
 from proxy.verify.work import Job, Work, WorkTimeoutError
 
@@ -69,12 +72,14 @@ class Verifier:
         bounds: Bounds,
         chance: Chance,
         gaps: Gaps | None = None,
+        spans: Spans = NO_SPANS,
     ) -> None:
         self._router = router
         self._routes = routes
         self._identity = identity
         self._ledger = ledger
         self._figures = figures
+        self._spans = spans
         self._recorder = recorder
         self._bounds = bounds
         self._chance = chance
@@ -87,6 +92,7 @@ class Verifier:
         self._paused: set[str] = set()
         self._busy: Counter[str] = Counter()
         self._recent = Recent()
+        self.remembered = Remembered(chance.monotonic)
         self.examiner: Offers | None = None
         """Who is offered the pairs that matched."""
 
@@ -120,8 +126,11 @@ class Verifier:
             self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
             return None
         exchange = self._exchange(method, target, headers)
+        peer = peer_of(facts.primary)
+        exchange.trace_id, exchange.span = self._spans.begin(method, match.domain, match.route, headers, peer)
         case = Case(ticket, match.domain, match.route, facts, _entity(match, facts), exchange, made.when)
         if self._tasks.start(self._see_through(case), name=f"verify {match.route}") is None:
+            exchange.span.end(Verdict.NO_ROOM)
             self._recorder.record(ticket, match.domain, match.route, End(Verdict.NO_ROOM))
             return None
         facts.breaker.reading(now)
@@ -152,7 +161,8 @@ class Verifier:
             return Observation(Side.SHADOW, error="unclaimed", detail=str(error))
         if match.domain != domain:
             return Observation(Side.SHADOW, error="unclaimed", detail=f"the request belongs to {match.domain}")
-        marked_request = read_request(request.method, request.target, request.headers, request.body)
+        headers = without_context(request.headers)
+        marked_request = read_request(request.method, request.target, headers, request.body)
         return await self._reading.read(facts, Side.SHADOW, marked_request)
 
     async def ask(self, request: ReadRequest) -> Asked:
@@ -168,7 +178,9 @@ class Verifier:
             self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
             return Asked(match.domain, match.route, made.verdict, None, (), 0, None, "")
         facts.breaker.reading(now)
-        exchange = self._exchange(request.method, request.target, request.headers)
+        # The trace that a stored request once was part of is over; this read is not something that it caused.
+        exchange = self._exchange(request.method, request.target, without_context(request.headers))
+        exchange.trace_id, exchange.span = self._spans.begin(request.method, match.domain, match.route, ())
         exchange.request_body(request.body)
         case = Case(ticket, match.domain, match.route, facts, _entity(match, facts), exchange, "both")
         return await self._conclude(case)
@@ -179,6 +191,10 @@ class Verifier:
         await self._conclude(case)
 
     async def _conclude(self, case: Case) -> Asked:
+        with Followed(case) as followed:
+            return await self._concluded(case, followed)
+
+    async def _concluded(self, case: Case, followed: Followed) -> Asked:
         end = End(Verdict.LOST, detail="the proxy stopped first")
         trace: Trace | None = None
         subject = NOBODY
@@ -190,16 +206,20 @@ class Verifier:
             elif end.verdict is Verdict.DIFF and self._explaining is not None:
                 end = await self._explaining.explain(case, end)
             trace = await self._recorder.trace(case, end)
+            if trace is not None:
+                self.remembered.add(trace.id, request_of(case.exchange))
         except Exception as error:
             log.exception("verification of %s failed", case.route)
+            followed.failed(error)
             if end.verdict is Verdict.LOST:
                 end = End(Verdict.LOST, detail=f"verification failed: {type(error).__name__}")
         finally:
             # What was refused or missing touches no table, so that asking for it again would tell nothing.
             if end.verdict in COMPARISONS and case.exchange.method == "GET" and was_there(end.primary):
-                self._recent.add(case.domain, case.route, _request_of(case))
+                self._recent.add(case.domain, case.route, request_of(case.exchange))
             case.exchange.release()
             self._busy[case.domain] -= 1
+            followed.ended(end.verdict)
             self._recorder.record(case.ticket, case.domain, case.route, end, trace, subject)
         found = end.pair.comparison if end.pair else Comparison()
         return Asked(
@@ -207,7 +227,7 @@ class Verifier:
             case.route,
             end.verdict,
             trace.id if trace else None,
-            found.differences,
+            trace.differences if trace else (),
             found.total,
             end.primary,
             end.detail,
@@ -216,13 +236,14 @@ class Verifier:
     async def _verdict(self, case: Case) -> End:
         """The steps of an exchange, in order; each may end it."""
         shadow: Observation | None = None
-        facts = case.facts
+        facts, span = case.facts, case.exchange.span
         if case.when == "now":
-            primary, shadow = await self._reading.beside(facts, _request_of(case), case.exchange.primary)
+            primary, shadow = await self._reading.beside(facts, request_of(case.exchange), case.exchange.primary, span)
         elif case.when == "both":
-            primary, shadow = await self._reading.both(facts, _request_of(case))
+            primary, shadow = await self._reading.both(facts, request_of(case.exchange), span)
         else:
             primary = await self._reading.decoded(await case.exchange.primary)
+        span.answered(primary)
         if primary.error == "cancelled":
             return End(Verdict.CANCELLED, primary=primary, shadow=shadow)
         if primary.error == "no_room":
@@ -230,12 +251,13 @@ class Verifier:
         early = primary_verdict(primary)
         if early is Verdict.NOT_MODIFIED and case.when == "after":
             # The client has the body already, so both sides are read again without the condition.
-            primary, shadow = await self._reading.both(facts, _request_of(case))
+            span.again()
+            primary, shadow = await self._reading.both(facts, request_of(case.exchange), span)
             early = primary_verdict(primary)
         if early is not None:
             return End(early, primary=primary, shadow=shadow, detail=failure_text(primary))
         if shadow is None:
-            shadow = await self._reading.read(facts, Side.SHADOW, _request_of(case))
+            shadow = await self._reading.read(facts, Side.SHADOW, request_of(case.exchange), span)
         if shadow_failed(shadow):
             return End(Verdict.SHADOW_ERROR, primary=primary, shadow=shadow, detail=failure_text(shadow))
         try:
@@ -261,7 +283,8 @@ class Verifier:
         )
 
         async def read() -> tuple[Observation, Observation]:
-            return await self._reading.both(case.facts, _request_of(case))
+            case.exchange.span.again()
+            return await self._reading.both(case.facts, request_of(case.exchange), case.exchange.span)
 
         async def again(primary: Observation, shadow: Observation) -> Comparison:
             return (await self._comparing.compare(case, primary, shadow, fresh=True)).comparison
@@ -307,12 +330,6 @@ class Verifier:
                 f"no verified route claims {request.method} {path}; is its domain off, or misspelled?"
             )
         return match, facts
-
-
-def _request_of(case: Case) -> ReadRequest:
-    """What the sides are asked; whole once the client's request is."""
-    exchange = case.exchange
-    return read_request(exchange.method, exchange.target, exchange.headers, exchange.request)
 
 
 def _entity(match: RouteMatch, facts: RouteFacts) -> str | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from pydantic import SecretStr, TypeAdapter
 
 from proxy.errors import SettingsError
-from proxy.settings import FileSource, HostPort, NamedSource, load_rules, load_settings
+from proxy.settings import FileSource, HostPort, NamedSource, load_rules, load_settings, show
 from proxy.settings.model import Settings
 from proxy.settings.types import Dsn
 
@@ -90,7 +91,9 @@ def problems(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) ->
         ("compare:\n  tolerate:\n    - {kind: numbr}\n", 'c.yaml:4: compare.tolerate[0].kind: '),
         ("compare:\n  ignore:\n    - $.ok\n    - $..*\n", "c.yaml:5: compare.ignore[1]: "),
         ("compare: 5\n", "c.yaml:2: compare: must be a mapping, not 5"),
-        ("ledger: {url: 'postgresql://u:pw@h/d'}\n", "other databases are not supported in this version"),
+        ("ledger: {url: 'mysql://u:pw@h/d'}\n", "c.yaml:2: ledger.url: must be an SQLite file such as sqlite:///shadowread.db"),
+        ("ledger: {url: 'postgresql://u:p/w@h/d'}\n", "c.yaml:2: ledger.url: cannot be told apart into user, password, host"),
+        ("ledger: {journal: run}\n", "c.yaml:2: ledger: journal is of no use with an SQLite file"),
         ("postgres: {dsn: 5}\n", "c.yaml:2: postgres.dsn: must be text, not the value given (masked); put it in quotes"),
         ("ids: {sources: [{table: 'a;b', entity: e, legacy: l, uuid: u}]}\n", "c.yaml:2: ids.sources[0].table: must be a plain SQL name"),
         ("ids: {sources: [{table: a.b.c, entity: e, legacy: l, uuid: u}]}\n", 'must be a plain SQL name: letters, digits and _, not starting'),
@@ -304,3 +307,14 @@ def test_a_password_that_would_be_read_as_a_host_or_port_is_refused_and_not_quot
 )
 def test_connection_strings_that_can_be_told_apart(dsn: str) -> None:
     assert TypeAdapter(Dsn).validate_python(dsn).get_secret_value() == dsn
+
+
+def test_a_ledger_in_postgres_shows_no_password(tmp_path: Path) -> None:
+    text = BASE + "ledger: {url: 'postgresql://u:${PW}@h:5432/d?schema=other', journal: run}\n"
+    settings = load(tmp_path, text, {"PW": "hunter2"})
+    assert settings.ledger.url == "postgresql://u:hunter2@h:5432/d?schema=other"
+    assert settings.ledger.journal == tmp_path / "run"
+    assert show(settings)["ledger"]["url"] == "postgresql://u:***@h:5432/d?schema=other"
+    assert "hunter2" not in repr(settings) + json.dumps(show(settings))
+    (problem,) = problems(tmp_path, text.replace("${PW}", "${PW}/x"), {"PW": "hunter2"})
+    assert "hunter2" not in problem

@@ -1,0 +1,1 @@
+"""Nothing secret is stored, logged, exported or shown."""
