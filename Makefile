@@ -5,6 +5,7 @@
 #   make lint       style, types, import directions
 #   make test-fast  the same without the slow tests
 #   make bench      measurements
+#   make screenshots  the pictures of the README anew, from a demo (needs Debian's chromium)
 #   make lock       writes requirements.txt anew from pyproject.toml
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -16,7 +17,7 @@ SOURCES := comparators proxy tests
 DEMO ?= --duration 45 --keep build/demo
 PIP_OPTIONS := --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-fast bench lint style types imports lock clean
+.PHONY: install demo test test-fast bench screenshots lint style types imports lock clean
 
 install: $(STAMP)
 
@@ -38,6 +39,9 @@ test: lint
 test-fast: lint
 	$(BIN)/python -m pytest -m "not slow"
 
+screenshots: install
+	$(BIN)/python -m tests.browser.screenshots
+
 bench: install
 	$(BIN)/python -m tests.bench.bench_compare
 	$(BIN)/python -m tests.bench.bench_identity
@@ -45,6 +49,9 @@ bench: install
 	$(BIN)/python -m tests.bench.bench_ledger
 	$(BIN)/python -m tests.bench.bench_examine
 	$(BIN)/python -m tests.bench.bench_gate
+	$(BIN)/python -m tests.bench.bench_aligned
+	$(BIN)/python -m tests.bench.bench_telemetry
+	$(BIN)/python -m tests.bench.bench_redact
 	@if command -v wrk >/dev/null; then $(BIN)/python -m tests.bench.bench_edge; \
 	else echo "the edge was not measured: that needs wrk (Debian: apt-get install wrk)"; fi
 

@@ -7,9 +7,6 @@ import logging
 import signal
 from contextlib import AsyncExitStack
 
-from opentelemetry import metrics
-
-from proxy import __version__
 from proxy.admin import AdminSite, Evidence, Part, Readiness, reaches, watch
 from proxy.edge.server import Edge
 from proxy.identity.census import Census
@@ -18,8 +15,10 @@ from proxy.model import Headers
 from proxy.opening import Opened, opening
 from proxy.provenance import Prover
 from proxy.readers.serving import Serving
+from proxy.replays import Replays
 from proxy.settings import Settings
 from proxy.sweep.known import Knowing
+from proxy.telemetry.setup import Telemetry
 from proxy.verify.pulse import Pulse
 from proxy.verify.verifier import Verifier
 
@@ -27,10 +26,14 @@ log = logging.getLogger(__name__)
 
 
 class Application:
-    """One proxy with its admin port. `start`, then `stop`; both addresses are known in between."""
+    """One proxy with its admin port. `start`, then `stop`; both addresses are known in between.
 
-    def __init__(self, settings: Settings) -> None:
+    `telemetry` is stopped with it; None exports nothing.
+    """
+
+    def __init__(self, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.settings = settings
+        self._telemetry = telemetry or Telemetry()
         self._stack = AsyncExitStack()
         self.edge: Edge
         self.admin: AdminSite
@@ -47,9 +50,9 @@ class Application:
 
     async def _start(self) -> None:
         settings = self.settings
-        opened = await self._stack.enter_async_context(opening(settings))
-        # Without a provider, as under `opentelemetry-instrument`, the instruments do nothing.
-        opened.figures.instrument(metrics.get_meter("shadowread", __version__))
+        # Stopped last, when the spans of all exchanges have ended.
+        self._stack.push_async_callback(self._telemetry.stop)
+        opened = await self._stack.enter_async_context(opening(settings, spans=self._telemetry.spans))
         self.ledger, self.verifier = opened.ledger, opened.verifier
         if self.verifier is None:
             log.warning("no route has a shadow: requests are passed through and nothing is verified")
@@ -69,6 +72,8 @@ class Application:
         await self.edge.start(settings.listen.host, settings.listen.port)
         self._stack.push_async_callback(self.edge.stop, settings.drain)
         await self._open_admin(opened)
+        self._telemetry.start(opened.figures, self.admin.refresh)
+        self._stack.push_async_callback(self._telemetry.rest)
 
     async def _watch_over(self, opened: Opened) -> None:
         """Start what tells what the evidence of the time is worth."""
@@ -121,8 +126,13 @@ class Application:
             identity=identity,
             ledger=self.ledger,
             queue_depth=depth,
+            queue_limit=settings.limits.queue,
             tap_faults=lambda: self.edge.tap_faults,
         )
+        replays = None
+        if verifier is not None:
+            replays = Replays(verifier, self.ledger, opened.chance)
+            self._stack.push_async_callback(replays.stop)
         self.admin = AdminSite(
             Evidence(settings, self.ledger, now=opened.chance.now),
             figures,
@@ -130,6 +140,9 @@ class Application:
             host=settings.admin.listen.host,
             port=settings.admin.listen.port,
             token=settings.admin.token.get_secret_value(),
+            tail=opened.tail,
+            ids=identity,
+            replays=replays,
         )
         await self.admin.start()
         self._stack.push_async_callback(self.admin.stop)
@@ -143,9 +156,9 @@ def _claim_nothing(method: str, target: str, headers: Headers) -> None:
     """The tap of a proxy that verifies nothing."""
 
 
-async def serve(settings: Settings) -> None:
-    """Run one proxy until SIGINT or SIGTERM, then stop it in order."""
-    application = Application(settings)
+async def serve(settings: Settings, telemetry: Telemetry | None = None) -> None:
+    """Run one proxy until SIGINT or SIGTERM, then stop it in order. `telemetry` as in `Application`."""
+    application = Application(settings, telemetry)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)

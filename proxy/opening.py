@@ -20,14 +20,17 @@ from proxy.ledger import Ledger
 from proxy.model import Ended
 from proxy.settings import Settings
 from proxy.settings.routes import Router
+from proxy.settings.secrets import secrets_of
 from proxy.sides import Sides
 from proxy.tail import Tail
-from proxy.telemetry import Figures
+from proxy.telemetry import NO_SPANS, Figures, Spans
 from proxy.verify.bounds import Bounds
 from proxy.verify.case import Chance
 from proxy.verify.examine import Examiner
 from proxy.verify.pulse import Tallies
 from proxy.verify.record import Recorder
+from proxy.verify.redact import Hiding
+from proxy.verify.redact_names import is_plain
 from proxy.verify.verifier import Verifier
 from proxy.verify.work import Work, layers_text, rules_of
 from proxy.window import RULES
@@ -60,6 +63,15 @@ def rules_fingerprint(settings: Settings, domain: str, today: date) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:FINGERPRINT_DIGITS]
 
 
+def hiding_of(settings: Settings) -> Hiding:
+    """What the configuration says about hiding, its own secrets among it.
+
+    A password that is a plain word ("postgres") is not looked for: the word would be hidden wherever it stands.
+    """
+    known = tuple(text for text in secrets_of(settings) if not is_plain(text))
+    return Hiding(tuple(settings.redact), tuple(settings.redact_keep), known, settings.limits.trace_body)
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What is open. `verifier` is None where no route has two sides."""
@@ -88,20 +100,22 @@ class Opened:
 
 
 @asynccontextmanager
-async def opening(settings: Settings, *, examine: bool = True) -> AsyncIterator[Opened]:
+async def opening(settings: Settings, *, examine: bool = True, spans: Spans = NO_SPANS) -> AsyncIterator[Opened]:
     """Open everything that verifying needs, from the ledger up; all of it is closed in order at the end.
 
     What is under way then has `settings.drain` seconds to end. `examine` false looks closer at no matched pair,
-    whatever the configuration says. Raises LedgerError and IdentityError for what will not get better by itself.
+    whatever the configuration says. `spans` tell of the exchanges. Raises LedgerError and IdentityError for what will
+    not get better by itself.
     """
     async with AsyncExitStack() as stack:
-        yield await _open(settings, stack, examine=examine)
+        yield await _open(settings, stack, examine=examine, spans=spans)
 
 
-async def _open(settings: Settings, stack: AsyncExitStack, *, examine: bool) -> Opened:
+async def _open(settings: Settings, stack: AsyncExitStack, *, examine: bool, spans: Spans) -> Opened:
     now, figures, tallies, tail = chance(), Figures(), Tallies(), Tail()
     ledger = await Ledger.open(
         settings.ledger.url,
+        journal=settings.ledger.journal,
         flush_seconds=settings.ledger.flush,
         max_traces=settings.limits.traces,
         max_trace_bytes=settings.limits.trace_bytes,
@@ -123,7 +137,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, examine: bool) -> 
         tail.add(one)
 
     if sides.facts():
-        verifier = await _verifier(settings, ledger, identity, sides, work, figures, now, ended, stack)
+        verifier = await _verifier(settings, ledger, identity, sides, work, figures, now, ended, stack, spans)
         if examine and settings.examine.share > 0:
             examiner = Examiner(settings.examine, ledger, work, clock=now.monotonic, draw=now.draw)
             verifier.examiner = examiner
@@ -143,6 +157,7 @@ async def _verifier(
     now: Chance,
     ended: Callable[[Ended], None],
     stack: AsyncExitStack,
+    spans: Spans,
 ) -> Verifier:
     limits, facts = settings.limits, sides.facts()
     gaps = GapTables.of(settings)
@@ -158,7 +173,7 @@ async def _verifier(
         recorder=Recorder(
             ledger=ledger,
             figures=figures,
-            redact=settings.redact,
+            hiding=hiding_of(settings),
             key=secrets.token_bytes(32),
             work=work,
             chance=now,
@@ -179,6 +194,7 @@ async def _verifier(
         ),
         chance=now,
         gaps=gaps,
+        spans=spans,
     )
     stack.push_async_callback(verifier.stop, settings.drain)
     return verifier

@@ -18,6 +18,31 @@ PLACES = 2_000
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
+def coverage_summary(evidence: GateEvidence) -> dict[str, Any]:
+    """`coverage` of an entry of the domains object. `entities_known` and what is told of it are of the kinds that the
+    id map has counted, None where it has counted none."""
+    compared = sum(1 for route in evidence.routes if evidence.route_comparisons.get(route))
+    known = {kind: evidence.known[kind].count for kind in evidence.entity_kinds if kind in evidence.known}
+    verified = sum(min(evidence.entities.get(kind, 0), count) for kind, count in known.items())
+    total = sum(known.values())
+    return {
+        "routes_known": len(evidence.routes),
+        "routes_compared": compared,
+        "entities": _entities(evidence),
+        "entities_known": total if known else None,
+        "entities_verified": verified if known else None,
+        "entities_share": verified / total if total else None,
+        "fields_known": evidence.fields,
+        "fields_not_verified": evidence.fields_not_verified,
+    }
+
+
+def latency_ratio(evidence: GateEvidence) -> float | None:
+    """The 95th percentile of the shadow's reads over that of the primary's; None before both were read."""
+    primary, shadow = (evidence.latency.get(side, Latency()).quantile(QUANTILES["p95"]) for side in Side)
+    return None if not primary or shadow is None else shadow / primary
+
+
 def evidence_details(
     limits: GateSettings,
     evidence: GateEvidence,
@@ -27,8 +52,8 @@ def evidence_details(
     """What `domains/{name}` tells of the current window beside its counts."""
     return {
         "coverage": {
+            **coverage_summary(evidence),
             "routes": _routes(evidence),
-            "entities": _entities(evidence),
             "fields": _fields(fields),
         },
         "sensitivity": _sensitivity(limits, damages),

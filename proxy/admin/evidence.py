@@ -9,14 +9,14 @@ import asyncio
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from proxy.admin.coverage import evidence_details
-from proxy.admin.shapes import domain_details
+from proxy.admin.coverage import coverage_summary, evidence_details, latency_ratio
+from proxy.admin.shapes import bucket_json, domain_details
 from proxy.errors import LedgerError, ShadowreadError
 from proxy.gate import GateEvidence, GateResult, decide
 from proxy.ledger import (
@@ -31,6 +31,7 @@ from proxy.ledger import (
     gate_evidence,
     no_counts,
 )
+from proxy.ledger.history import Bucket, history, quiet
 from proxy.ledger.summary import window_json
 from proxy.ledger.sweeps import known_entities
 from proxy.ledger.weighed import NOTHING, Weighed, weighed
@@ -40,8 +41,6 @@ from proxy.settings.until import WARN_DAYS, DatedRule, dated_rules
 from proxy.window import DamageCount, FieldCount, KnownEntities, Window
 
 PLAN_BYTES = 1024 * 1024
-FRESH_SECONDS = 300.0
-"""For how long a gate that was found open is told as open to who does not decide anew (OpenTelemetry)."""
 
 
 class UnknownNameError(ShadowreadError):
@@ -63,9 +62,8 @@ class Evidence:
         since its configuration may be a newer one."""
         self.settings = settings
         self.ledger = ledger
-        self._now = now
+        self.now = now
         self._rules = rules
-        self._open: dict[tuple[str, ...], datetime | None] = {}
         self._dated: tuple[date, tuple[DatedRule, ...]] | None = None
 
     async def domains(self) -> dict[str, Any]:
@@ -99,18 +97,20 @@ class Evidence:
         names = list(self.settings.domains) if domain is None else [domain]
         return [window for name in names for window in await self.ledger.windows(name)]
 
-    @property
-    def open_gates(self) -> Mapping[tuple[str, ...], float]:
-        """1 for each domain whose gate was found open and not long ago, otherwise 0, also when it cannot be told."""
-        oldest = self._now() - timedelta(seconds=FRESH_SECONDS)
-        return {name: float(at is not None and at >= oldest) for name, at in self._open.items()}
-
     async def findings(
-        self, domain: str | None = None, *, limit: int, state: FindingState | None = None
+        self, domain: str | None = None, *, limit: int | None, state: FindingState | None = None
     ) -> list[Finding]:
-        """Those with the most exchanges first, `state` picks some. Raises UnknownNameError for an unknown domain."""
+        """Those with the most exchanges first, `state` picks some; with `limit` None all that there are. Raises
+        UnknownNameError for an unknown domain."""
         self.check_names([] if domain is None else [domain])
         return list(await self.ledger.findings(domain, limit=limit, state=state))
+
+    async def finding(self, id_: str) -> Finding:
+        """One finding. Raises UnknownNameError when there is none of that id."""
+        found = await self.ledger.finding(id_)
+        if found is None:
+            raise UnknownNameError(f"no finding has the id {id_[:100]!r}")
+        return found
 
     async def traces(
         self, domain: str | None = None, *, finding: str | None = None, before: str | None = None, limit: int
@@ -128,7 +128,7 @@ class Evidence:
 
     def dated_rules(self) -> tuple[DatedRule, ...]:
         """The rules that have expired by today (UTC), and those that soon will. Looked up once a day."""
-        today = self._now().astimezone(UTC).date()
+        today = self.now().astimezone(UTC).date()
         if self._dated is None or self._dated[0] != today:
             self._dated = today, dated_rules(self.settings, today)
         return self._dated[1]
@@ -142,43 +142,41 @@ class Evidence:
                 raise UnknownNameError(f"no domain is called {name!r}; {hint}")
 
     def _summary(self, one: _Decided) -> dict[str, Any]:
-        return domain_summary(Stage(self.settings.domains[one.result.domain].stage), one.counts, one.result)
+        return {
+            **domain_summary(Stage(self.settings.domains[one.result.domain].stage), one.counts, one.result),
+            "latency_ratio": latency_ratio(one.evidence),
+            "coverage": coverage_summary(one.evidence),
+            "history": [bucket_json(bucket) for bucket in one.history],
+        }
 
     async def _decided(self, names: Sequence[str]) -> list[_Decided]:
         """Each named domain with what was decided on it, and from what."""
-        try:
-            return await self._decide(names)
-        except LedgerError:
-            self._open.update({(name,): None for name in names})
-            raise
-
-    async def _decide(self, names: Sequence[str]) -> list[_Decided]:
         found = await self.ledger.domains()
         counts = {name: found.get(name) or no_counts(name) for name in names}
         windows = {one.window.id for one in counts.values() if one.window is not None}
-        beside, known, trouble = await self._beside(windows)
+        at = self.now()
+        beside, known, lately, trouble = await self._beside(windows, at)
         made = []
         for name in names:
             of = counts[name]
             kept = NOTHING if of.window is None else beside.get(of.window.id, NOTHING)
             evidence = await self._evidence(of, kept, known, trouble)
             result = decide(name, self.settings.gate_of(name), evidence)
-            self._open[(name,)] = evidence.at if result.state == "open" else None
-            made.append(_Decided(of, evidence, result))
+            made.append(_Decided(of, evidence, result, lately.get(name) or quiet(at)))
             # A millisecond or two each: clients are served in between.
             await asyncio.sleep(0)
         return made
 
     async def _beside(
-        self, windows: Collection[str]
-    ) -> tuple[Mapping[str, Weighed], Sequence[KnownEntities], str | None]:
+        self, windows: Collection[str], at: datetime
+    ) -> tuple[Mapping[str, Weighed], Sequence[KnownEntities], Mapping[str, Sequence[Bucket]], str | None]:
         """What is kept beside the counts; why it cannot be read, for one who has counts all the same."""
         try:
-            return *await self.ledger.ask(lambda connection: _kept(connection, windows)), None
+            return *await self.ledger.ask(lambda connection: _kept(connection, windows, at)), None
         except LedgerError as error:
             if not isinstance(self.ledger, Ledger):
                 raise
-            return {}, (), str(error)
+            return {}, (), {}, str(error)
 
     async def _examined(self, window: Window | None) -> tuple[tuple[FieldCount, ...], tuple[DamageCount, ...]]:
         if window is None:
@@ -196,7 +194,7 @@ class Evidence:
         live = isinstance(self.ledger, Ledger)
         if isinstance(self.ledger, Ledger) and not self.ledger.recording.ok:
             trouble = self.ledger.recording.reason or "unknown reason"
-        at, name = self._now(), counts.domain
+        at, name = self.now(), counts.domain
         domain = self.settings.domains[name]
         plan = None if domain.rollback_plan is None else await asyncio.to_thread(read_plan, domain.rollback_plan)
         dated = [rule for rule in self.dated_rules() if rule.concerns(name)]
@@ -225,12 +223,13 @@ class _Decided:
     counts: DomainCounts
     evidence: GateEvidence
     result: GateResult
+    history: Sequence[Bucket]
 
 
 async def _kept(
-    connection: AsyncConnection, windows: Collection[str]
-) -> tuple[Mapping[str, Weighed], Sequence[KnownEntities]]:
-    return await weighed(connection, windows), await known_entities(connection)
+    connection: AsyncConnection, windows: Collection[str], at: datetime
+) -> tuple[Mapping[str, Weighed], Sequence[KnownEntities], Mapping[str, Sequence[Bucket]]]:
+    return await weighed(connection, windows), await known_entities(connection), await history(connection, at)
 
 
 def read_plan(path: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy import __version__
 from proxy.identity import Figures as IdentityFigures
 from proxy.identity import Identity
 from proxy.ledger import Ledger
@@ -16,20 +17,25 @@ def watch(
     identity: Identity,
     ledger: Ledger,
     queue_depth: Callable[[], int] | None = None,
+    queue_limit: int | None = None,
     tap_faults: Callable[[], int] | None = None,
 ) -> None:
-    """Show the id map, the ledger, the edge's taps and the exchanges under way among the metrics."""
+    """Show the id map, the ledger, the edge's taps, the exchanges under way and the build among the metrics."""
 
     def told(read: Callable[[IdentityFigures], float]) -> Callable[[], dict[tuple[str, ...], float]]:
         return lambda: {(): read(identity.figures)}
 
     if queue_depth is not None:
         text = "Exchanges that have no verdict yet."
-        figures.gauge(Gauge("shadowread.queue.depth", text, lambda: {(): queue_depth()}))
+        figures.gauge(Gauge("shadowread.queue.depth", text, lambda: {(): queue_depth()}, unit="{exchange}"))
+    if queue_limit is not None:
+        text = "Exchanges that may be without a verdict at once; more are skipped (limits.queue)."
+        figures.gauge(Gauge("shadowread.queue.limit", text, lambda: {(): queue_limit}, unit="{exchange}"))
     if tap_faults is not None:
         text = "Exchanges served but not verified, because verification raised on the client's way."
         figures.gauge(Gauge("shadowread.edge.tap_faults", text, lambda: {(): tap_faults()}, counter=True))
     for gauge in (
+        Gauge("shadowread.build.info", "1, with the version of the proxy.", lambda: {(__version__,): 1}, ("version",)),
         Gauge("shadowread.ids.hits", "Ids asked for that are joined.", told(lambda f: f.hits), counter=True),
         Gauge("shadowread.ids.misses", "Ids joined to nothing.", told(lambda f: f.misses), counter=True),
         Gauge("shadowread.ids.queries", "Statements sent to Postgres.", told(lambda f: f.queries), counter=True),

@@ -8,9 +8,11 @@ from typing import Any
 
 from comparators.explain import MAX_EXPLAINED, explain
 from proxy.gate import GateResult
+from proxy.ledger.decided import Decided
 from proxy.ledger.findings import Acceptance, Finding
+from proxy.ledger.history import Bucket
 from proxy.ledger.records import DomainCounts, RouteCounts, ToleratedCount, TraceSummary
-from proxy.model import Trace, Verdict
+from proxy.model import Ended, Trace, Verdict
 from proxy.notes import IGNORE
 
 
@@ -126,7 +128,40 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         "settling": list(trace.settling),
         "detail": trace.detail,
         "known_gap": trace.known_gap,
+        "trace_id": trace.trace_id,
     }
+
+
+def ended_json(one: Ended) -> dict[str, Any]:
+    return {
+        "at": _time(one.at),
+        "domain": one.domain,
+        "route": one.route,
+        "verdict": one.verdict.value,
+        "trace": one.trace,
+        "differences": one.differences,
+        "primary_seconds": one.primary_seconds,
+        "shadow_seconds": one.shadow_seconds,
+        "trace_id": one.trace_id,
+    }
+
+
+def decided_json(one: Decided) -> dict[str, Any]:
+    """A stored decision without its figures. `reasons` is None where only its place in the chain is kept."""
+    return {
+        "seq": one.seq,
+        "at": _time(one.at),
+        "domain": one.domain,
+        "state": one.state,
+        "reasons": None if one.result is None else list(one.result.get("reasons", [])),
+        "hash": one.hash,
+        "prev": one.prev,
+        "damage": one.damage,
+    }
+
+
+def bucket_json(one: Bucket) -> dict[str, Any]:
+    return {"at": _time(one.at), "comparisons": one.comparisons, "diffs": one.diffs, "failed": one.failed}
 
 
 def _pairs(headers: tuple[tuple[str, str], ...]) -> list[list[str]]:

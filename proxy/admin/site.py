@@ -1,47 +1,52 @@
-"""The admin port: health, figures and evidence as JSON. Read-only but for the gate decisions that it stores."""
+"""The admin port: health, figures, the pages, and the API that they are made of."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
 
-import orjson
 from aiohttp import web
 
-from comparators.encode import dumps
+from proxy.admin.answers import answer, problem
+from proxy.admin.api import Api, Handler
+from proxy.admin.assets import Assets
 from proxy.admin.checks import Readiness
+from proxy.admin.covering import Covering
+from proxy.admin.desk import Desk, Ids, PageHandler, Replays
+from proxy.admin.domain_gauges import DomainGauges
+from proxy.admin.entry import BODY_BYTES, Entry, Who, once_more
+from proxy.admin.events import Events
 from proxy.admin.evidence import Evidence, UnknownNameError
-from proxy.admin.guard import SECURITY_FIELDS, authorized, host_allowed
-from proxy.admin.shapes import finding_json, summary_json, trace_json
+from proxy.admin.forms import Forms
+from proxy.admin.guard import DATA_POLICY, PAGE_POLICY, SECURITY_FIELDS, host_allowed
+from proxy.admin.pages import PAGES, error_page
+from proxy.admin.queries import BadQueryError
+from proxy.admin.refusals import RefusedError
+from proxy.admin.session import login_path
+from proxy.admin.snapshot import Snapshot
+from proxy.admin.trees import Trees
 from proxy.errors import LedgerError
-from proxy.ledger.traces import parse_cursor
-from proxy.telemetry import Figures, Gauge
+from proxy.tail import Tail
+from proxy.telemetry import Figures
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 OPEN = frozenset({"/healthz", "/readyz"})
-LIMIT = 100
-MAX_LIMIT = 1_000
-PAGE = """shadowread
-
-/healthz                    the process is alive
-/readyz                     primary, ledger and id map can be used
-/metrics                    Prometheus
-/api/v1/domains             every domain: verdicts, diff rate, provenance, gate
-/api/v1/domains/NAME        one domain: routes, coverage, sensitivity, windows, holes, tolerances, conditions
-/api/v1/findings            what differs            ?domain= &limit=
-/api/v1/traces              exchanges that differed ?domain= &finding= &before= &limit=
-/api/v1/traces/ID           one of them in full
-/api/v1/gates/DOMAIN        decide on a domain, and store the decision
-"""
+"""What programs may ask without the token; beside it are `/login` and what it needs from `/static/`."""
+WHO = web.RequestKey("who", Who)
+NO_HEAD = ("/api/v1/gates/", "/api/v1/events")
+"""A HEAD must not decide, and waits for nothing: aiohttp would answer it by running the handler."""
 
 
 class AdminSite:
-    """One listener of its own. `token` empty asks for none."""
+    """One listener of its own. `token` empty asks for none.
+
+    `ids` and `replays` are what pages ask of the id map and of the verifier, None where there is none.
+    """
 
     def __init__(
         self,
@@ -52,25 +57,46 @@ class AdminSite:
         host: str,
         port: int,
         token: str = "",
+        tail: Tail | None = None,
+        ids: Ids | None = None,
+        replays: Replays | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._evidence = evidence
         self._figures = figures
         self._readiness = readiness
         self._host = host
-        self._token = token
         self._asked_port = port
         self._runner: web.AppRunner | None = None
+        self._gauges = DomainGauges(evidence.settings, evidence.now)
+        self._desk = Desk(
+            settings=evidence.settings,
+            evidence=evidence,
+            snapshot=Snapshot(evidence, seen=self._gauges),
+            tail=tail or Tail(),
+            boot=secrets.token_hex(4),
+            ids=ids,
+            replays=replays,
+            now=evidence.now,
+            assets=Assets.read(),
+            covering=Covering(evidence, ids, evidence.now),
+            trees=Trees(evidence, ids, evidence.now),
+        )
+        self._entry = Entry(token, evidence.settings.admin.session, clock=clock, sleep=sleep)
+        self._events = Events(self._desk)
+        self._api = Api(self._desk)
+        self._forms = Forms(self._desk, self._entry)
 
     async def start(self) -> None:
         """Listen. OSError when the address is taken."""
-        app = web.Application(middlewares=[self._guard], client_max_size=1024)
-        gates = "1 for each domain whose gate is open, otherwise 0."
-        open_gates = Gauge("shadowread.gate.open", gates, lambda: self._evidence.open_gates, ("domain",))
-        self._figures.gauge(open_gates)
+        app = web.Application(middlewares=[self._guard], client_max_size=BODY_BYTES)
+        self._gauges.register(self._figures)
         app.on_response_prepare.append(_secure)
+        app.on_shutdown.append(self._end)
         for path, handler in self.endpoints().items():
-            # A HEAD must not decide: aiohttp would answer it by running the handler.
-            app.router.add_get(path, handler, allow_head=not path.startswith("/api/v1/gates/"))
+            app.router.add_get(path, handler, allow_head=not path.startswith(NO_HEAD))
+        for path, handler in self.changes().items():
+            app.router.add_post(path, handler)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -83,6 +109,14 @@ class AdminSite:
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
+        await self._desk.trees.close()
+
+    async def refresh(self) -> None:
+        """Look at the domains anew, for figures that are exported without anybody asking. Raises LedgerError."""
+        await self._desk.snapshot.overview()
+
+    async def _end(self, _app: web.Application) -> None:
+        await self._events.stop()
 
     @property
     def port(self) -> int:
@@ -91,19 +125,30 @@ class AdminSite:
             raise LookupError("the admin site is not started")
         return int(self._runner.addresses[0][1])
 
+    @property
+    def events(self) -> Events:
+        """Those who listen."""
+        return self._events
+
     def endpoints(self) -> dict[str, Handler]:
-        """Every path that is served. Only those in `OPEN` answer without the token."""
+        """Every path that is read. Only those in `OPEN`, the login page and static files answer without the token."""
         return {
-            "/": self._page,
+            **{path: self._page(page) for path, page in PAGES.items()},
+            "/login": self._login_page,
+            "/static/{name}": self._static,
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics,
-            "/api/v1/domains": self._domains,
-            "/api/v1/domains/{name}": self._domain,
-            "/api/v1/findings": self._findings,
-            "/api/v1/traces": self._traces,
-            "/api/v1/traces/{id}": self._trace,
-            "/api/v1/gates/{domain}": self._gate,
+            **self._api.reads,
+            "/api/v1/events": self._listen,
+        }
+
+    def changes(self) -> dict[str, Handler]:
+        """Every path that takes a POST."""
+        return {
+            **{path: self._form(handler) for path, handler in self._forms.handlers.items()},
+            "/login": self._login,
+            **{path: self._change(handler) for path, handler in self._api.changes.items()},
         }
 
     @web.middleware
@@ -113,32 +158,94 @@ class AdminSite:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "this port listens on loopback and answers to localhost and 127.0.0.1 only",
             )
-        if request.path not in OPEN and not self._may(request):
-            return problem(
-                HTTPStatus.UNAUTHORIZED,
-                "the admin token is needed: Authorization: Bearer TOKEN",
-                {"WWW-Authenticate": 'Bearer realm="shadowread"'},
-            )
+        who: Who | None = None
         try:
+            if request.path.startswith("/api/"):
+                # Reading, too, is for programs and our own pages: a page of another site must not even make us work.
+                self._entry.check_origin(request)
+            if not _for_all(request.path):
+                who = await self._entry.who(request)
+                if who is None and request.path not in OPEN:
+                    return self._turn_away(request)
+                if who is not None:
+                    request[WHO] = who
             return await handler(request)
-        except UnknownNameError as error:
-            return problem(HTTPStatus.NOT_FOUND, str(error))
-        except LedgerError as error:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        except _BadQueryError as error:
-            return problem(HTTPStatus.BAD_REQUEST, str(error))
+        except (UnknownNameError, LedgerError, BadQueryError, RefusedError) as error:
+            return self._fault(request, who, _status(error), str(error))
         except web.HTTPException as error:
             allow = {name: value for name, value in error.headers.items() if name == "Allow"}
-            return problem(HTTPStatus(error.status), f"{request.method} {request.path}", allow)
+            return self._fault(request, who, HTTPStatus(error.status), f"{request.method} {request.path}", allow)
         except Exception:
-            log.exception("admin: %s %s failed", request.method, request.path)
-            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "see the log of the process")
+            # Its template: what stands in a path may be of anybody.
+            resource = request.match_info.route.resource
+            log.exception("admin: %s %s failed", request.method, resource.canonical if resource else "")
+            return self._fault(request, who, HTTPStatus.INTERNAL_SERVER_ERROR, "see the log of the process")
 
-    def _may(self, request: web.Request) -> bool:
-        return authorized(request.headers.get("Authorization"), self._token)
+    def _turn_away(self, request: web.Request) -> web.Response:
+        """A browser is asked for the token, a program told that it is missing."""
+        if _is_page(request) and "Authorization" not in request.headers:
+            reading = request.method in ("GET", "HEAD")
+            if reading and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+                return once_more(request.path_qs)
+            wanted = request.path_qs if reading else "/"
+            return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": login_path(wanted)})
+        return problem(
+            HTTPStatus.UNAUTHORIZED,
+            "the admin token is needed: Authorization: Bearer TOKEN",
+            {"WWW-Authenticate": 'Bearer realm="shadowread"'},
+        )
 
-    async def _page(self, _request: web.Request) -> web.Response:
-        return web.Response(text=PAGE)
+    def _fault(
+        self,
+        request: web.Request,
+        who: Who | None,
+        status: HTTPStatus,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        if not _is_page(request):
+            return problem(status, detail, dict(headers or {}))
+        viewer = None if who is None else self._entry.viewer(who, request)
+        desk = self._desk
+        return error_page(desk.assets, viewer, status, detail, now=desk.now(), headers=headers)
+
+    def _page(self, page: PageHandler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await page(self._desk, request, self._entry.viewer(request[WHO], request))
+
+        return handle
+
+    def _form(self, handler: Callable[[web.Request, Who], Awaitable[web.StreamResponse]]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await handler(request, request[WHO])
+
+        return handle
+
+    def _change(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self._entry.check(request[WHO], request, None)
+            return await handler(request)
+
+        return handle
+
+    async def _login_page(self, request: web.Request) -> web.Response:
+        return await self._entry.login_page(self._desk.assets, request)
+
+    async def _login(self, request: web.Request) -> web.Response:
+        return await self._entry.login(self._desk.assets, request)
+
+    async def _static(self, request: web.Request) -> web.Response:
+        found = self._desk.assets.get(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        # An address that names the content stays true for ever; any other may be of another release.
+        kept = request.query.get("v") == found.digest
+        return web.Response(
+            body=found.body,
+            content_type=found.content_type,
+            charset="utf-8",
+            headers={"Cache-Control": "public, max-age=31536000, immutable" if kept else "no-cache"},
+        )
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return answer({"alive": True})
@@ -147,7 +254,7 @@ class AdminSite:
         problems = await self._readiness.problems()
         ready = self._readiness.ready(problems)
         # A reason may name inner hosts; without the token only the fact is told.
-        told = self._may(request)
+        told = request.get(WHO) is not None
         checks = {
             name: {
                 "ok": reason is None,
@@ -160,92 +267,46 @@ class AdminSite:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         try:
-            await self._evidence.gates()
+            await self._desk.snapshot.overview()
         except LedgerError as error:
             # All gates count as closed then; whether the ledger can be read is a figure of its own.
             log.warning("metrics: the gates could not be decided: %s", error)
-        body, content_type = self._figures.prometheus_text(request.headers.get("Accept", ""))
+        accept = request.headers.get("Accept", "")
+        # Some milliseconds for twenty domains, in which clients would wait.
+        body, content_type = await asyncio.to_thread(self._figures.prometheus_text, accept)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    async def _domains(self, request: web.Request) -> web.Response:
-        _query(request)
-        return answer(await self._evidence.domains())
-
-    async def _domain(self, request: web.Request) -> web.Response:
-        _query(request)
-        return answer(await self._evidence.domain(request.match_info["name"]))
-
-    async def _findings(self, request: web.Request) -> web.Response:
-        query = _query(request, "domain", "limit")
-        found = await self._evidence.findings(query.get("domain"), limit=_limit(query))
-        return answer({"findings": [finding_json(finding) for finding in found]})
-
-    async def _traces(self, request: web.Request) -> web.Response:
-        query = _query(request, "domain", "finding", "before", "limit")
-        limit = _limit(query)
-        before = query.get("before")
-        try:
-            if before is not None:
-                parse_cursor(before)
-        except LedgerError as error:
-            raise _BadQueryError(f"before: {error}") from error
-        found = await self._evidence.traces(
-            query.get("domain"), finding=query.get("finding"), before=before, limit=limit
-        )
-        following = found[-1].cursor if len(found) == limit else None
-        return answer({"traces": [summary_json(trace) for trace in found], "next": following})
-
-    async def _trace(self, request: web.Request) -> web.Response:
-        _query(request)
-        return answer(trace_json(await self._evidence.trace(request.match_info["id"])))
-
-    async def _gate(self, request: web.Request) -> web.Response:
-        _query(request)
-        (result,) = await self._evidence.gates([request.match_info["domain"]])
-        entry = await self._evidence.ledger.store_decision(result)
-        return answer({**result.as_json(), "log": {"seq": entry.seq, "hash": entry.hash}})
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        who = request[WHO]
+        return await self._events.handle(request, lambda: self._entry.lasts(who))
 
 
-class _BadQueryError(Exception):
-    pass
+def _status(error: Exception) -> HTTPStatus:
+    match error:
+        case RefusedError():
+            return error.status
+        case UnknownNameError():
+            return HTTPStatus.NOT_FOUND
+        case LedgerError():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case _:
+            return HTTPStatus.BAD_REQUEST
 
 
-def _query(request: web.Request, *known: str) -> dict[str, str]:
-    """The query's parameters; one that is not known or comes twice is refused, since it would do nothing."""
-    for name in request.query:
-        if name not in known:
-            hint = f"known are {', '.join(known)}" if known else "this address takes none"
-            raise _BadQueryError(f"unknown parameter {name[:100]!r}; {hint}")
-        if len(request.query.getall(name)) > 1:
-            raise _BadQueryError(f"{name} is given more than once")
-    return dict(request.query)
+def _for_all(path: str) -> bool:
+    """What is the same for everybody, so that nobody has to be known."""
+    return path in ("/healthz", "/login") or path.startswith("/static/")
 
 
-def _limit(query: dict[str, str]) -> int:
-    text = query.get("limit", str(LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_LIMIT):
-        raise _BadQueryError(f"limit must be a number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def answer(content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(body=_encoded(content), status=status, content_type="application/json")
-
-
-def problem(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> web.Response:
-    """The one shape of an error (RFC 9457)."""
-    content = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-    body = _encoded(content)
-    return web.Response(body=body, status=status, content_type="application/problem+json", headers=headers)
-
-
-def _encoded(content: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(content)
-    except orjson.JSONEncodeError:
-        # A backend's value: an integer past 64 bits, a decimal, half of a surrogate pair.
-        return dumps(content).encode()
+def _is_page(request: web.Request) -> bool:
+    """Whether a person is to read the answer."""
+    if request.path.startswith("/api/") or request.path in OPEN or request.path == "/metrics":
+        return False
+    return "text/html" in request.headers.get("Accept", "")
 
 
 async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_FIELDS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    page = response.content_type == "text/html"
+    response.headers["Content-Security-Policy"] = PAGE_POLICY if page else DATA_POLICY

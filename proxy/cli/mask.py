@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from proxy.model import Headers
 from proxy.settings import Settings
+from proxy.settings.secrets import secrets_of
 from proxy.verify.redact import Redactor
 
 MASK = "***"
@@ -27,15 +27,7 @@ class Mask:
 
     @classmethod
     def of(cls, settings: Settings, headers: Headers = ()) -> Mask:
-        secrets = [settings.admin.token.get_secret_value()]
-        if settings.postgres is not None:
-            secrets += _of_url(settings.postgres.dsn.get_secret_value())
-        if settings.provenance.canary_dsn is not None:
-            secrets += _of_url(settings.provenance.canary_dsn.get_secret_value())
-        if settings.mongo is not None:
-            secrets += _of_url(settings.mongo.url.get_secret_value())
-        for url in (settings.primary.url, settings.shadow.url):
-            secrets += _of_url(url or "")
+        secrets = [*secrets_of(settings)]
         for text in _secret_values(headers):
             secrets += [text, text.rpartition(" ")[2]]
         return cls(secrets)
@@ -58,13 +50,3 @@ def _secret_values(headers: Headers) -> list[str]:
     shown = Redactor((), b"").headers(headers)
     plain = [value.decode("latin-1") for _, value in headers]
     return [value for value, (_, other) in zip(plain, shown, strict=True) if value != other]
-
-
-def _of_url(url: str) -> list[str]:
-    """The passwords of a connection string, as written and decoded. A slash in one ends the host part too early for
-    `urlsplit`, an at sign after the host misleads the plain search; so both are asked."""
-    parts = urlsplit(url)
-    users = parts.netloc.rpartition("@")[0], url.partition("://")[2].rpartition("@")[0]
-    passwords = [user.partition(":")[2] for user in users]
-    named = [value for name, value in parse_qsl(parts.query) if "pass" in name.lower()]
-    return [*passwords, *map(unquote, passwords), *named]

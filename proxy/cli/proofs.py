@@ -17,6 +17,7 @@ from proxy.cli.trials import RouteReaders, Trial, Trials
 from proxy.errors import ShadowreadError
 from proxy.identity import Identity, IdentityError
 from proxy.model import Headers, Side
+from proxy.opening import hiding_of
 from proxy.settings import Settings, reader_plan
 from proxy.settings.patterns import READS, parse_route
 from proxy.sides import Sides
@@ -102,7 +103,8 @@ class _Bench:
             self._trials = Trials(
                 settings,
                 self._identity,
-                Redactor(settings.redact, secrets.token_bytes(32)),
+                # The configuration's own secrets are masked in all that a command prints.
+                Redactor(hiding_of(settings)._replace(known=()), secrets.token_bytes(32)),
                 headers=self._wish.headers,
                 today=self._today,
             )

@@ -14,6 +14,7 @@ from proxy.model import COMPARISONS, Headers, ReadRequest, Trace, Verdict
 from proxy.sweep.sweep import Asks
 from proxy.verify.case import Asked, Chance
 from proxy.verify.redact import is_tag
+from proxy.verify.remembered import Remembered
 from proxy.verify.verifier import NotClaimedError
 
 MOST_TRACES = 20
@@ -101,10 +102,16 @@ def findings_in(trace: Trace) -> frozenset[str]:
 
 
 class Replay:
-    """Reads stored exchanges again through `asks`; each at most once, however many findings it belongs to."""
+    """Reads stored exchanges again through `asks`; each at most once, however many findings it belongs to.
 
-    def __init__(self, asks: Asks, ledger: Ledger, chance: Chance, headers: Headers) -> None:
+    What `remembered` still has is read with the request as it came, with its credentials and its body.
+    """
+
+    def __init__(
+        self, asks: Asks, ledger: Ledger, chance: Chance, headers: Headers, remembered: Remembered | None = None
+    ) -> None:
         self._asks = asks
+        self._remembered = remembered
         self._ledger = ledger
         self._chance = chance
         self._headers = headers
@@ -145,7 +152,8 @@ class Replay:
         return Replayed(trace.id, trace.route, trace.target, answer, text, asked.trace_id)
 
     async def _ask(self, trace: Trace) -> Asked | str:
-        request = request_of(trace, self._headers)
+        kept = None if self._remembered is None else self._remembered.get(trace.id)
+        request = kept or request_of(trace, self._headers)
         if isinstance(request, str):
             return request
         try:

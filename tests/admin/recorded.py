@@ -113,6 +113,7 @@ async def recorded(settings: Settings, at: datetime = AT) -> AsyncIterator[Ledge
     """
     ledger = await Ledger.open(
         settings.ledger.url,
+        journal=settings.ledger.journal,
         flush_seconds=0.02,
         max_traces=100,
         max_trace_bytes=1_000_000,

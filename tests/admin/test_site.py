@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from proxy.admin import Evidence
+from proxy.admin.guard import SECURITY_FIELDS
 from proxy.errors import LedgerError
 from proxy.ledger import LedgerReader
 from proxy.model import Verdict
@@ -18,68 +19,112 @@ from tests.admin.conftest import TOKEN, Site
 from tests.admin.recorded import AT, DAY, HUGE, SAME_STORE, configure, date_rules, recorded
 
 # One real path for every endpoint: an endpoint that is not in here fails the test below it.
+JSON, HTML = "application/json", "text/html"
 PLANTED = {
-    "/": ("/", "text/plain"),
-    "/healthz": ("/healthz", "application/json"),
-    "/readyz": ("/readyz", "application/json"),
+    "/": ("/", HTML),
+    "/domains/{name}": ("/domains/users", HTML),
+    "/findings": ("/findings", HTML),
+    "/findings/{id}": ("/findings/{finding}", HTML),
+    "/traces": ("/traces", HTML),
+    "/traces/{id}": ("/traces/trace0001", HTML),
+    "/traces/{id}/rows": ("/traces/trace0001/rows?path=$", HTML),
+    "/live": ("/live", HTML),
+    "/decisions": ("/decisions", HTML),
+    "/decisions/{seq}": ("/decisions/1", HTML),
+    "/login": ("/login", HTML),
+    "/static/{name}": ("/static/base.css", "text/css"),
+    "/healthz": ("/healthz", JSON),
+    "/readyz": ("/readyz", JSON),
     "/metrics": ("/metrics", "text/plain"),
-    "/api/v1/domains": ("/api/v1/domains", "application/json"),
-    "/api/v1/domains/{name}": ("/api/v1/domains/users", "application/json"),
-    "/api/v1/findings": ("/api/v1/findings?domain=payments&limit=5", "application/json"),
-    "/api/v1/traces": ("/api/v1/traces?domain=payments&limit=2", "application/json"),
-    "/api/v1/traces/{id}": ("/api/v1/traces/trace0001", "application/json"),
-    "/api/v1/gates/{domain}": ("/api/v1/gates/users", "application/json"),
+    "/api/v1/domains": ("/api/v1/domains", JSON),
+    "/api/v1/domains/{name}": ("/api/v1/domains/users", JSON),
+    "/api/v1/findings": ("/api/v1/findings?domain=payments&limit=5", JSON),
+    "/api/v1/findings/{id}": ("/api/v1/findings/{finding}", JSON),
+    "/api/v1/traces": ("/api/v1/traces?domain=payments&limit=2", JSON),
+    "/api/v1/traces/{id}": ("/api/v1/traces/trace0001", JSON),
+    "/api/v1/traces/{id}/tree": ("/api/v1/traces/trace0001/tree", JSON),
+    "/api/v1/gates/{domain}": ("/api/v1/gates/users", JSON),
+    "/api/v1/decisions": ("/api/v1/decisions?limit=5", JSON),
+    "/api/v1/decisions/{seq}": ("/api/v1/decisions/1", JSON),
+    "/api/v1/live": ("/api/v1/live", JSON),
+    "/api/v1/openapi.json": ("/api/v1/openapi.json", JSON),
+    "/api/v1/events": ("/api/v1/events", "text/event-stream"),
 }
-OPEN = {"/healthz", "/readyz"}
+OPEN = {"/healthz", "/readyz", "/login", "/static/{name}"}
 
 
 async def test_every_endpoint_is_planted(site: Site) -> None:
     assert set(site.site.endpoints()) == set(PLANTED)
 
 
-@pytest.mark.parametrize("endpoint", PLANTED)
-async def test_an_endpoint_answers_its_owner_and_nobody_else(site: Site, endpoint: str) -> None:
+async def test_an_endpoint_answers_its_owner_and_nobody_else(site: Site) -> None:
+    for endpoint in PLANTED:
+        path, content_type = await planted(site, endpoint)
+        answer = await site.get(path, Authorization="" if endpoint in OPEN else f"Bearer {TOKEN}")
+        assert (answer.status, answer.content_type) == (200, content_type), endpoint
+        for name, value in SECURITY_FIELDS.items():
+            assert answer.headers[name] == value
+        assert answer.headers["Cache-Control"] == ("no-cache" if endpoint == "/static/{name}" else "no-store")
+        policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+        assert (policy["default-src"], policy["frame-ancestors"]) == ("'none'", "'none'")
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+        assert ("script-src" in policy) == (content_type == HTML)
+        answer.close()
+
+        for wrong in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \u00fc"):
+            answer = await site.get(path, Authorization=wrong)
+            assert answer.status == (200 if endpoint in OPEN else 401), endpoint
+        if endpoint not in OPEN:
+            assert answer.content_type == "application/problem+json"
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert (await answer.json(content_type=None))["status"] == 401
+
+
+async def planted(site: Site, endpoint: str) -> tuple[str, str]:
     path, content_type = PLANTED[endpoint]
-    answer = await site.get(path)
-    assert (answer.status, answer.content_type) == (200, content_type)
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
-    assert answer.headers["Server"] == "shadowread"
-
-    for wrong in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \u00fc"):
-        answer = await site.get(path, Authorization=wrong)
-        assert answer.status == (200 if endpoint in OPEN else 401)
-    if endpoint not in OPEN:
-        assert answer.content_type == "application/problem+json"
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-        assert (await answer.json(content_type=None))["status"] == 401
+    if "{finding}" in path:
+        (finding, *_) = await site.ledger.findings("payments")
+        path = path.replace("{finding}", finding.id)
+    if "decisions" in path:
+        await site.get("/api/v1/gates/users")
+    return path, content_type
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "says"),
-    [
-        ("/nowhere", 404, "/nowhere"),
-        ("/api/v1/domains/user", 404, "did you mean users?"),
-        ("/api/v1/gates/nothing", 404, "nothing"),
-        ("/api/v1/traces/none", 404, "none"),
-        ("/api/v1/findings?domain=nope", 404, "nope"),
-        ("/api/v1/findings?limit=0", 400, "limit"),
-        ("/api/v1/findings?limit=%C2%B2", 400, "limit"),
-        ("/api/v1/findings?limits=5", 400, "known are domain, limit"),
-        ("/api/v1/traces?limit=5&limit=6", 400, "more than once"),
-        ("/api/v1/domains?x=1", 400, "takes none"),
-        ("/api/v1/traces?before=rubbish", 400, "rubbish"),
-    ],
+WRONG = (
+    ("/nowhere", 404, "/nowhere"),
+    ("/api/v1/domains/user", 404, "did you mean users?"),
+    ("/api/v1/gates/nothing", 404, "nothing"),
+    ("/api/v1/traces/none", 404, "none"),
+    ("/api/v1/findings?domain=nope", 404, "nope"),
+    ("/api/v1/findings?limit=0", 400, "limit"),
+    ("/api/v1/findings?limit=%C2%B2", 400, "limit"),
+    ("/api/v1/findings?limits=5", 400, "known are domain, state"),
+    ("/api/v1/traces?limit=5&limit=6", 400, "more than once"),
+    ("/api/v1/findings?state=odd", 400, "open, gone"),
+    ("/api/v1/findings?sort=-size", 400, "exchanges, differences"),
+    ("/api/v1/findings/none", 404, "none"),
+    ("/api/v1/traces?verdict=odd", 400, "match, diff"),
+    ("/api/v1/decisions?state=odd", 400, "open, closed"),
+    ("/api/v1/decisions?before=x", 400, "number"),
+    ("/api/v1/decisions/7", 404, "7"),
+    ("/api/v1/decisions/x", 400, "number"),
+    ("/api/v1/live?since=5", 400, "since"),
+    ("/api/v1/live?domain=nope", 404, "nope"),
+    ("/api/v1/events?tail=yes", 400, "tail"),
+    ("/api/v1/domains?x=1", 400, "takes none"),
+    ("/api/v1/traces?before=rubbish", 400, "rubbish"),
 )
-async def test_errors_have_one_shape(site: Site, path: str, status: int, says: str) -> None:
-    answer = await site.get(path)
-    body = await answer.json(content_type=None)
-    assert (answer.status, answer.content_type) == (status, "application/problem+json")
-    assert set(body) == {"type", "title", "status", "detail"}
-    assert (body["type"], body["status"]) == ("about:blank", status)
-    assert says in body["detail"]
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_errors_have_one_shape(site: Site) -> None:
+    for path, status, says in WRONG:
+        answer = await site.get(path)
+        body = await answer.json(content_type=None)
+        assert (answer.status, answer.content_type) == (status, "application/problem+json"), path
+        assert set(body) == {"type", "title", "status", "detail"}
+        assert (body["type"], body["status"]) == ("about:blank", status)
+        assert says in body["detail"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_other_methods_are_refused_and_decide_nothing(site: Site) -> None:
@@ -90,9 +135,8 @@ async def test_other_methods_are_refused_and_decide_nothing(site: Site) -> None:
     assert (await site.get("/healthz", method="HEAD")).status == 200
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
+async def test_on_loopback_only_local_names_are_served(site: Site) -> None:
+    for host, status in (
         ("localhost:8081", 200),
         ("127.0.0.1", 200),
         ("[::1]:8081", 200),
@@ -102,10 +146,8 @@ async def test_other_methods_are_refused_and_decide_nothing(site: Site) -> None:
         ("localhost.evil.example:80", 421),
         ("192.168.1.1", 421),
         ("[", 421),
-    ],
-)
-async def test_on_loopback_only_local_names_are_served(site: Site, host: str, status: int) -> None:
-    assert (await site.get("/api/v1/domains", Host=host)).status == status
+    ):
+        assert (await site.get("/api/v1/domains", Host=host)).status == status, host
 
 
 async def test_the_domains_object(site: Site) -> None:
@@ -115,6 +157,7 @@ async def test_the_domains_object(site: Site) -> None:
     assert list(users) == [
         "name", "stage", "observed", "comparisons", "verdicts", "diff_rate", "upper_bound",
         "entities", "last_diff_at", "gate", "reasons", "provenance", "window", "observed_seconds",
+        "latency_ratio", "coverage", "history",
     ]  # fmt: skip
     assert (users["stage"], users["observed"], users["comparisons"]) == ("shadow", 31, 30)
     assert users["verdicts"] == {
@@ -134,12 +177,35 @@ async def test_the_domains_object(site: Site) -> None:
     assert users["window"]["parts"]["shadow"] == "1.0, postgres"
     assert users["window"]["started_at"] == (AT - 2 * DAY).isoformat()
     assert users["observed_seconds"] == DAY.total_seconds()
+    assert users["latency_ratio"] == pytest.approx(1.5, rel=0.1)
+    assert chat["latency_ratio"] is None
+    coverage = users["coverage"]
+    assert (coverage["routes_known"], coverage["routes_compared"]) == (2, 2)
+    assert (coverage["fields_known"], coverage["fields_not_verified"]) == (2, 1)
+    assert (coverage["entities_known"], coverage["entities_verified"], coverage["entities_share"]) == (15, 15, 1.0)
+    assert [(one["entity"], one["known"], one["share"]) for one in coverage["entities"]] == [
+        ("user", 15, 1.0),
+        ("", None, None),
+    ]
+    assert (chat["coverage"]["routes_compared"], chat["coverage"]["entities"]) == (0, [])
+    ten = timedelta(minutes=10)
+    for one in content["domains"]:
+        moments = [datetime.fromisoformat(bucket["at"]) for bucket in one["history"]]
+        assert moments == [AT.replace(second=0) - ten * back for back in range(35, -1, -1)]
+        assert not any(bucket["comparisons"] for bucket in one["history"][:-1])
+    counts = [{k: v for k, v in one["history"][-1].items() if k != "at"} for one in content["domains"]]
+    assert counts == [
+        {"comparisons": 30, "diffs": 0, "failed": 0},
+        {"comparisons": 3, "diffs": 3, "failed": 1},
+        {"comparisons": 0, "diffs": 0, "failed": 0},
+    ]
 
 
 async def test_one_domain_in_detail(site: Site) -> None:
     content = await (await site.get("/api/v1/domains/payments")).json()
     summary = (await (await site.get("/api/v1/domains")).json())["domains"][1]
-    assert {key: content[key] for key in summary} == summary
+    whole = content | {"coverage": {name: content["coverage"][name] for name in summary["coverage"]}}
+    assert {key: whole[key] for key in summary} == summary
     assert [route["route"] for route in content["routes"]] == ["GET /api/payments"]
     route = {"route": "GET /api/payments"}
     assert content["tolerated"] == [{**route, "kind": "date_format", "path": "$.at", "rule": "$..at", "count": 6}]
@@ -189,7 +255,7 @@ async def test_findings_and_traces(site: Site) -> None:
         ("$.items", "value_changed", 3),
     }
     assert len((await (await site.get("/api/v1/findings?limit=1")).json())["findings"]) == 1
-    assert (await (await site.get("/api/v1/findings?domain=users")).json()) == {"findings": []}
+    assert (await (await site.get("/api/v1/findings?domain=users")).json()) == {"findings": [], "total": 0}
 
     page = await (await site.get(f"/api/v1/traces?finding={findings[0]['id']}&limit=2")).json()
     assert [one["id"] for one in page["traces"]] == ["trace0002", "trace0001"]

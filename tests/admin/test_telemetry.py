@@ -11,11 +11,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.parser import text_string_to_metric_families
 
 from comparators.model import Kind
-from proxy import telemetry
-from proxy.admin.evidence import FRESH_SECONDS, Evidence
+from proxy.admin.domain_gauges import FRESH_SECONDS, DomainGauges
+from proxy.admin.evidence import Evidence
+from proxy.admin.snapshot import Snapshot
 from proxy.errors import LedgerError
 from proxy.model import Side, Verdict
 from proxy.telemetry import Figures, Gauge
+from proxy.telemetry import figures as counted
 from tests.admin.conftest import Site
 from tests.admin.recorded import AT
 
@@ -97,7 +99,7 @@ def test_opentelemetry(figures: Figures) -> None:
 
 
 def test_the_number_of_series_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "MAX_SERIES", 3)
+    monkeypatch.setattr(counted, "MAX_SERIES", 3)
     figures = Figures()
     for number in range(10):
         figures.exchange("users", f"GET /{number}", Verdict.MATCH)
@@ -115,20 +117,30 @@ async def test_a_scrape_decides_the_gates_and_stores_nothing(site: Site) -> None
 
 
 async def test_a_gate_is_told_as_open_only_while_it_is_known_to_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = AT
+    now, clock = AT, 0.0
     evidence = Evidence(site.settings, site.ledger, now=lambda: now)
-    await evidence.gates()
-    assert evidence.open_gates["users",] == 1
+    figures, gauges = Figures(), DomainGauges(site.settings, lambda: now)
+    gauges.register(figures)
+    snapshot = Snapshot(evidence, seen=gauges, clock=lambda: clock)
+
+    def is_open() -> float:
+        return samples(figures)["shadowread_gate_open", ("users",)]
+
+    assert is_open() == 0
+    await snapshot.overview()
+    assert is_open() == 1
     now = AT + timedelta(seconds=FRESH_SECONDS + 1)
-    assert evidence.open_gates["users",] == 0, "nobody has decided since"
-    now = AT
-    await evidence.gates(["users"])
+    assert is_open() == 0, "nobody has decided since"
+    now, clock = AT, 10.0
+    await snapshot.overview()
+    assert is_open() == 1
 
     async def unreadable() -> None:
         raise LedgerError("gone")
 
     monkeypatch.setattr(site.ledger, "domains", unreadable)
-    assert evidence.open_gates["users",] == 1
-    with pytest.raises(LedgerError):
-        await evidence.gates()
-    assert evidence.open_gates["users",] == 0
+    clock = 20.0
+    for _ in range(2):
+        with pytest.raises(LedgerError):
+            await snapshot.overview()
+    assert is_open() == 0

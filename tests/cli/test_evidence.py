@@ -35,6 +35,7 @@ def test_status_json_is_the_domains_object(run: Run, config: Path) -> None:
     assert list(users) == [
         "name", "stage", "observed", "comparisons", "verdicts", "diff_rate", "upper_bound",
         "entities", "last_diff_at", "gate", "reasons", "provenance", "window", "observed_seconds",
+        "latency_ratio", "coverage", "history",
     ]  # fmt: skip
     assert users["observed"] == sum(users["verdicts"].values()) == 31
 
@@ -154,6 +155,7 @@ def test_a_trace_in_full(run: Run, config: Path) -> None:
     assert list(content) == [
         "id", "at", "domain", "route", "verdict", "request", "primary", "shadow", "differences",
         "differences_total", "explanations", "settling", "detail", "known_gap",
+        "trace_id",
     ]  # fmt: skip
     assert content["differences"][0]["primary"] == HUGE
 
