@@ -146,11 +146,11 @@ async def through(options: DemoOptions, screen: Screen, parts: Parts, ending: En
 
 def announce(options: DemoOptions, screen: Screen, addresses: Addresses) -> None:
     """Say where things listen, to whom it may be of use."""
-    screen.progress(f"proxy {addresses.edge}, admin site {addresses.admin}, primary {addresses.primary}")
+    screen.progress(f"proxy {addresses.edge}, dashboard {addresses.admin}, primary {addresses.primary}")
     if options.duration is None:
         screen.err.print(
-            f"running until Ctrl-C; proxy {addresses.edge}, admin site {addresses.admin}\n"
-            f"to look at it meanwhile, in another shell: {addresses.commands()}; shadowread findings",
+            f"running until Ctrl-C; look at {addresses.admin} with a browser; the proxy is {addresses.edge}\n"
+            f"or, in another shell: {addresses.commands()}; shadowread findings",
             highlight=False,
             soft_wrap=True,
         )
