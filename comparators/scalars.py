@@ -12,6 +12,8 @@ from comparators.ids import TOKEN, IdTable, Pairings, both_ids, judge
 from comparators.model import Kind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FARTHEST = 10**15
+"""Milliseconds: no year of four digits is farther from 1970."""
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _DATE = re.compile(
     r"(\d{4}-\d{2}-\d{2})([T ])(\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?\s?"
@@ -236,6 +238,9 @@ def instant(text: str) -> Instant | None:
 
 def instant_of(milliseconds: int | Decimal) -> str | None:
     """The text of a time given as milliseconds since 1970 (UTC), or None when it is out of range."""
+    if not -_FARTHEST <= milliseconds <= _FARTHEST:
+        # Decimals of more digits than its context has cannot be divided.
+        return None
     whole, rest = divmod(Decimal(milliseconds), 1)
     try:
         at = (_EPOCH + timedelta(milliseconds=int(whole))).isoformat(timespec="milliseconds")

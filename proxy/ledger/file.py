@@ -70,7 +70,7 @@ async def open_file(
             return LedgerFile(
                 engine,
                 writer,
-                await store.sight(engine, ledger),
+                await store.sight(engine, ledger, run),
                 await known_findings(connection),
                 await query.known_places(connection),
                 await windows.newest(connection),

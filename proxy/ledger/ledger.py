@@ -34,7 +34,7 @@ from proxy.ledger.store import Store
 from proxy.ledger.tally import Batch, Tally, Ticket
 from proxy.ledger.totals import Totals, Waiting
 from proxy.ledger.traces import PackedTrace, pack_all
-from proxy.ledger.write import Bounds, write_batch
+from proxy.ledger.write import Bounds, is_written, write_batch
 from proxy.model import Outcome
 from proxy.tasks import TaskGroup
 from proxy.window import Watch, Window
@@ -61,6 +61,7 @@ class Ledger(LedgerReader):
         self._stored = Totals()
         self._batch: Batch | None = None
         self._packed: tuple[PackedTrace, ...] = ()
+        self._doubted = False  # whether the batch may be in the file although its commit failed
         self._commit = asyncio.Lock()
         self._wake = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
@@ -174,7 +175,7 @@ class Ledger(LedgerReader):
                 if self._engine is not None:
                     # What was last known and what was written since is then the best answer there is.
                     with suppress(LedgerError):
-                        self._stored = await self._ask(self._totals)
+                        self._stored = await self._ask_surely(self._totals)
                 found = self._stored.current(self._book.current)
                 for one in self._waiting():
                     found.add(one)
@@ -207,8 +208,24 @@ class Ledger(LedgerReader):
     async def _answer(self, ask: Query[T], nothing: T) -> tuple[T, tuple[Waiting, ...]]:
         # A commit between the file's answer and what waits beside it would be seen twice or not at all.
         async with self._commit:
-            found = nothing if self._engine is None and not self._ended else await self._ask(ask)
+            found = nothing if self._engine is None and not self._ended else await self._ask_surely(ask)
             return found, self._waiting()
+
+    async def _ask_surely(self, ask: Query[T]) -> T:
+        """The answer of the file; a batch that shows to be in it although its commit failed waits no longer.
+
+        `_commit` is held.
+        """
+        batch = self._batch if self._doubted else None
+
+        async def both(connection: AsyncConnection) -> tuple[T, bool]:
+            written = batch is not None and await is_written(connection, self._run, batch.sequence)
+            return await ask(connection), written
+
+        found, written = await self._ask(both)
+        if batch is not None and written:
+            self._written(batch)
+        return found
 
     def _waiting(self) -> tuple[Waiting, ...]:
         batch = self._batch
@@ -269,13 +286,18 @@ class Ledger(LedgerReader):
         async with self._file.writer.connect() as connection:
             await write_batch(connection, self._run, batch, self._packed, self._bounds, to_us(self._clock()))
             async with self._commit:
+                self._doubted = True
                 await connection.commit()
-                self._tally.committed()
-                self._batch, self._packed = None, ()
-                self._stored.add(Waiting.of(batch))
+                if self._batch is batch:
+                    self._written(batch)
         if gone := self._tally.forget():
             self._stored = self._stored.current(self._book.current)
             self._housing.free(gone)
+
+    def _written(self, batch: Batch) -> None:
+        self._tally.committed()
+        self._batch, self._packed, self._doubted = None, (), False
+        self._stored.add(Waiting.of(batch))
 
     async def _save_windows(self) -> None:
         """Write all windows down, so that a batch taken right afterwards names only windows of the file."""
@@ -319,7 +341,7 @@ class Ledger(LedgerReader):
         self._file, self._engine = file, file.engine
         async with self._commit:
             with suppress(LedgerError):
-                self._stored = await self._ask(self._totals)
+                self._stored = await self._ask_surely(self._totals)
 
     async def _drop_file(self) -> None:
         engine, self._engine, self._file = self._engine, None, None
@@ -335,11 +357,14 @@ class Ledger(LedgerReader):
     def _spoiled(self, error: Exception) -> None:
         """Something in the batch cannot be stored at all: give up its traces, then its findings, never its counts."""
         batch = self._batch
-        given_up = "traces" if batch is not None and batch.details.traces else "findings"
-        log.error("a batch could not be written; its %s are given up, its counts are kept", given_up, exc_info=error)
         if batch is not None:
+            given_up = "traces" if batch.details.traces else "findings"
+            log.error(
+                "a batch could not be written; its %s are given up, its counts are kept", given_up, exc_info=error
+            )
             self._batch, self._packed = batch.lighter(), ()
             self._lost_traces += len(batch.details.traces)
             if not batch.details.traces:
                 self._tally.details.given_up(batch.details)
-        self._health.failed(f"{self.store.name}: {type(error).__name__}: {error}")
+        # Not the error itself: it may quote the statement with all the values.
+        self._health.failed(f"{self.store.reason(error)} ({type(error).__name__})")

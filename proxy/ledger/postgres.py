@@ -26,7 +26,7 @@ from proxy.ledger.store import Sight
 PREFIXES = ("postgresql://", "postgres://")
 SCHEMA = "shadowread"
 """The schema of the ledger where the address names no other by `?schema=`."""
-SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 PLACE = re.compile(r"[0-9a-f]{32}")
 _SCHEMA_PART = re.compile(r"(?<=[?&])schema=([^&]*)(?:&|$)")
 CONNECT_SECONDS = 5.0
@@ -69,7 +69,7 @@ class PostgresStore:
         schema = SCHEMA if found is None else found[1]
         if not SCHEMA_NAME.fullmatch(schema):
             raise LedgerError(
-                "ledger.url: the schema must be small letters, digits and _, not beginning with a digit, at most 63"
+                "ledger.url: the schema must be small letters, digits and _, not beginning with a digit or pg_, at most 63"
             )
         dsn = _SCHEMA_PART.sub("", url).rstrip("?&")
         try:
@@ -158,15 +158,15 @@ class PostgresStore:
         # Asked first: the account may use the schema, and yet have no right to make one.
         known = text("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = :schema")
         if connection.scalar(known, {"schema": self.schema}) is None:
-            connection.execute(text(f"CREATE SCHEMA {self.schema}"))
+            connection.execute(text(f'CREATE SCHEMA "{self.schema}"'))
 
     def tables(self, connection: Connection) -> set[str]:
         return set(inspect(connection).get_table_names(schema=self.schema))
 
-    async def sight(self, engine: AsyncEngine, ledger: bytes) -> Sight:
-        """A ledger in the place of a dropped one has another id."""
-        meta = tables_of_ledger.meta.c
-        asked = select(meta.value).where(meta.name == "ledger")
+    async def sight(self, engine: AsyncEngine, ledger: bytes, run: str) -> Sight:
+        """A ledger in the place of a dropped one has another id; one from a backup may not know the run."""
+        meta, runs = tables_of_ledger.meta.c, tables_of_ledger.runs.c
+        asked = select(meta.value).where(meta.name == "ledger", select(runs.id).where(runs.id == run).exists())
 
         async def there() -> bool:
             try:
@@ -189,10 +189,19 @@ class PostgresStore:
         elif isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError):
             told += "; correct the user and the password in ledger.url"
         elif isinstance(cause, asyncpg.InsufficientPrivilegeError):
-            told += f"; give the account the schema: CREATE SCHEMA {self.schema} AUTHORIZATION its_name"
+            told += self._right(told)
         for secret in self.secrets:
             told = told.replace(secret, "***")
         return f"{self.name}: {told or type(cause).__name__}"
+
+    def _right(self, told: str) -> str:
+        if " for table " in told or " for schema " in told:
+            schema = f'SCHEMA "{self.schema}" TO its_name'
+            return (
+                f"; let its owner give the account the right, to look on: GRANT USAGE ON {schema}; "
+                f"GRANT SELECT ON ALL TABLES IN {schema}"
+            )
+        return f'; give the account the schema: CREATE SCHEMA "{self.schema}" AUTHORIZATION its_name'
 
     def lasting(self, error: BaseException) -> bool:
         return isinstance(cause_of(error), LASTING)
@@ -200,7 +209,7 @@ class PostgresStore:
     async def _connect(self) -> Any:
         settings = {
             "application_name": "shadowread ledger",
-            "search_path": self.schema,
+            "search_path": f'"{self.schema}"',
             # Of transactions that do not say otherwise: they answer of one moment.
             "default_transaction_isolation": "repeatable read",
             "default_transaction_read_only": "on",
@@ -215,7 +224,7 @@ class PostgresStore:
             return await asyncpg.connect(
                 self.dsn, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, server_settings=settings
             )
-        except asyncpg.TargetServerAttributeNotMatched:
+        except (OSError, asyncpg.TargetServerAttributeNotMatched):  # a refused certificate is a ValueError, too
             raise
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             # The text may quote what it could not read, a part of a password for instance.
@@ -236,7 +245,12 @@ async def drop(store: PostgresStore) -> None:
     Raises LedgerError.
     """
     runs = tables_of_ledger.runs.c
-    elsewhere = runs.closed_at.is_(None) & (runs.place != store.place())
+    store.check_journals()
+    try:
+        place = store.place()
+    except OSError as error:
+        raise LedgerError(f"the ledger cannot be removed: {error}") from error
+    elsewhere = runs.closed_at.is_(None) & (runs.place != place)
     lately = runs.written_at > to_us(utc_now() - timedelta(days=1))
     engine = store.engine()
     try:
@@ -245,7 +259,7 @@ async def drop(store: PostgresStore) -> None:
                 opened = await connection.scalar(select(runs.host).where(elsewhere, lately).limit(1))
                 if opened is not None:
                     raise LedgerError(f"{store.name} is written by a run on {opened}; stop it first")
-            await connection.execute(text(f"DROP SCHEMA IF EXISTS {store.schema} CASCADE"))
+            await connection.execute(text(f'DROP SCHEMA IF EXISTS "{store.schema}" CASCADE'))
     except (DBAPIError, asyncpg.PostgresError, OSError) as error:
         raise LedgerError(f"the ledger cannot be removed: {store.reason(error)}") from error
     finally:

@@ -63,7 +63,9 @@ class SqliteStore:
 
     def engine(self) -> AsyncEngine:
         url = URL.create(DRIVER, database=str(self.path))
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=3, max_overflow=5)
+        engine = create_async_engine(
+            url, connect_args={"timeout": BUSY_SECONDS}, pool_size=3, max_overflow=5, hide_parameters=True
+        )
 
         @event.listens_for(engine.sync_engine, "connect")
         def configure(connection: Any, _: Any) -> None:
@@ -90,7 +92,7 @@ class SqliteStore:
             # In a folder that cannot be written SQLite cannot make its index of the log; without a log it needs none.
             query["immutable"] = "1"
         url = URL.create(DRIVER, database=f"file:{quote(str(self.path))}", query=query)
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
 
         @event.listens_for(engine.sync_engine, "connect")
         def configure(connection: Any, _: Any) -> None:
@@ -111,9 +113,9 @@ class SqliteStore:
     def tables(self, connection: Connection) -> set[str]:
         return set(inspect(connection).get_table_names())
 
-    async def sight(self, engine: AsyncEngine, ledger: bytes) -> Sight:
+    async def sight(self, engine: AsyncEngine, ledger: bytes, run: str) -> Sight:
         """SQLite itself goes on writing to a file that was deleted, and nobody would ever read it."""
-        del engine, ledger
+        del engine, ledger, run
         opened = self.path.stat()
 
         async def there() -> bool:

@@ -57,8 +57,8 @@ class Store(Protocol):
     def tables(self, connection: Connection) -> set[str]:
         """The names of all tables there are."""
 
-    async def sight(self, engine: AsyncEngine, ledger: bytes) -> Sight:
-        """To be asked later of the ledger that `engine` has just opened, whose id is `ledger`."""
+    async def sight(self, engine: AsyncEngine, ledger: bytes, run: str) -> Sight:
+        """To be asked later of the ledger that `engine` has just opened for `run`, and whose id is `ledger`."""
 
     def reason(self, error: BaseException) -> str:
         """Why it could not be written or read, in a few words."""

@@ -47,8 +47,7 @@ async def write_batch(
 ) -> None:
     """Write `batch` unless it is written already (a commit that failed may have succeeded after all)."""
     runs = schema.runs
-    done = await connection.scalar(select(runs.c.sequence).where(runs.c.id == run))
-    if done is not None and done >= batch.sequence:
+    if await is_written(connection, run, batch.sequence):
         return
     signed = {"sequence": batch.sequence, "written_at": now_us, "closed_at": None}
     await connection.execute(update(runs).where(runs.c.id == run).values(signed))
@@ -58,6 +57,12 @@ async def write_batch(
     await write_timing(connection, batch.timing, started)
     await _write_details(connection, batch.details, packed, bounds, set(started))
     await age_findings(connection, batch.verdicts, bounds.gone_after)
+
+
+async def is_written(connection: AsyncConnection, run: str, sequence: int) -> bool:
+    """Whether the batch of that number is in the ledger."""
+    done = await connection.scalar(select(schema.runs.c.sequence).where(schema.runs.c.id == run))
+    return done is not None and done >= sequence
 
 
 async def add_observed(connection: AsyncConnection, run: str, routes: Iterable[RouteDelta]) -> None:
