@@ -43,6 +43,8 @@ class Absent:
 
 ABSENT: Final = Absent()
 _NOTHING = Seen()
+_OF_NAMES = ("alias", "ignore")
+"""Tolerances that say nothing of the value."""
 _MAX_ENTRIES = 500_000
 """Children that are remembered at a time, so that opening place after place of one array does not list it anew."""
 _MAX_RESOLVED = 1_000
@@ -52,7 +54,8 @@ _MAX_RESOLVED = 1_000
 class Node:
     """One place. `left` and `right` are the values of the primary and the shadow, or ABSENT.
 
-    `keys` lead here as paths of differences do. `ignored` says that a rule hides a place above.
+    `keys` lead here as paths of differences do. `ignored` says that a rule hides a place above, `judged` how a place
+    above was found that was compared as one value ({"$date": ...}); below it nothing was noted.
     """
 
     at: At
@@ -62,6 +65,7 @@ class Node:
     right: Any
     seen: Seen = _NOTHING
     ignored: bool = False
+    judged: State | None = None
 
     @property
     def alone(self) -> Literal["primary", "shadow"] | None:
@@ -139,7 +143,16 @@ class Aligned:
             _item(right, entry.right),
             seen,
             node.ignored or node.seen.ignored,
+            self.judged(node),
         )
+
+    def judged(self, node: Node) -> State | None:
+        """What the children of a place are that was compared as one value, unless they are the same."""
+        if node.judged is not None or type(node.left) is not dict or type(node.right) is not dict:
+            return node.judged
+        if any(kind is not Kind.ALIAS for kind in node.seen.kinds):
+            return "differs"
+        return "forgiven" if any(kind not in _OF_NAMES for kind, _ in node.seen.forgiven) else None
 
     def node(self, at: At) -> Node:
         """The node at an address. LookupError when there is none."""
@@ -162,6 +175,8 @@ class Aligned:
             return "inside"
         if seen.forgave:
             return "forgiven"
+        if node.judged is not None:
+            return "equal" if same(node.left, node.right) else node.judged
         return "equal" if self.certain else self._unnoted(node)
 
     def _unnoted(self, node: Node) -> State:

@@ -267,7 +267,7 @@ class _Rows:
 
     def _states(self, node: Node, places: range) -> Iterator[State]:
         tree, entries, below = self._tree, self._tree.entries(node), node.seen.below
-        certain = tree.certain and not node.ignored and not node.seen.ignored
+        certain = tree.certain and not node.ignored and not node.seen.ignored and tree.judged(node) is None
         for number in places:
             entry = entries[number]
             if (*node.at, number) in self._marked:

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 LEFT_OUT = frozenset({
     "host", "content-length", "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding",
@@ -15,9 +15,8 @@ LEFT_OUT = frozenset({
 """Fields that curl makes by itself, or that speak of the connection alone."""
 
 _TAG = re.compile(r"\[redacted [0-9a-f]{1,64}\]|%5[Bb]redacted(?:%20|\+)[0-9a-fA-F]{1,64}%5[Dd]")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TAKEN = re.compile(
-    r"(?:PATH|HOME|PWD|OLDPWD|IFS|ENV|SHELL|USER|UID|EUID|PPID|TERM|LANG|TMPDIR|LC_.*|LD_.*|BASH.*|[0-9].*)"
+    r"(?:PATH|HOME|PWD|OLDPWD|IFS|ENV|SHELL|USER|UID|EUID|PPID|TERM|LANG|TMPDIR|LC_.*|RANDOM|SECONDS|LINENO|GROUPS|OPTIND|LD_.*|BASH.*|[0-9].*)"
 )
 """Names that mean something to the shell, or that it takes for no name."""
 
@@ -52,8 +51,8 @@ def curl(
     for name, value in (*headers, *extra):
         if name.lower() in LEFT_OUT:
             continue
-        if _CONTROL.search(name + value):
-            notes.append(f"The field {name[:100]} has control characters and is left out.")
+        if not (name + value).isprintable():
+            notes.append(f"The field {name[:100]} has characters that cannot be typed and is left out.")
         else:
             # A field without a value has to end with a semicolon.
             text = f"{name}: {value}" if value else f"{name};"
@@ -83,6 +82,7 @@ class _Variables:
 
 
 def _target(base: str, target: str, names: _Variables) -> str:
+    target = "".join(char if char.isprintable() and char != "#" else quote(char, errors="replace") for char in target)
     path, mark, query = target.partition("?")
     words = [_quoted(f"{base.rstrip('/')}{path}{mark}", "path", names)]
     for number, pair in enumerate(query.split("&") if mark else ()):

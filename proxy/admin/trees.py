@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from proxy.admin.desk import Ids
 
 SECONDS = 10.0
+CLOSE_SECONDS = 1.0
 MAX_TOKENS = 50_000
 """Ids of one trace that the id map is asked for."""
 MAX_KEPT = 8
 TOO_LONG = f"putting the two bodies together took longer than {SECONDS:g} s"
+DIED = "the process that puts the two bodies together has ended, as when memory runs out"
 
 
 class Trees:
@@ -42,14 +45,16 @@ class Trees:
         self._kept: OrderedDict[str, None] = OrderedDict()
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._work.close)
+        """What is under way is not waited for: the proxy's clients wait for whoever stops next."""
+        closing = asyncio.get_running_loop().run_in_executor(None, self._work.close)
+        await asyncio.wait([closing], timeout=CLOSE_SECONDS)
 
     async def outline(
         self, trace: Trace, *, focus: int | None = None, opened: Sequence[tuple[At, int]] = ()
     ) -> Outlined:
         """The differences of a trace with all that leads to them, the rest folded. Raises LedgerError."""
-        job, remark = await self._job(trace)
         try:
+            job, remark = await self._job(trace)
             if job.size <= INLINE_BYTES:
                 found = outlined(job, focus, opened)
             else:
@@ -58,6 +63,8 @@ class Trees:
                     self._keep(trace.id)
         except WorkTimeoutError:
             return Outlined([], TOO_LONG)
+        except BrokenProcessPool:
+            return Outlined([], DIED)
         return replace(found, remarks=(*remark, *found.remarks))
 
     async def children(
@@ -66,7 +73,7 @@ class Trees:
         """What stands at one place of a trace, given by its address or by its path.
 
         Raises UnknownNameError for a trace that is not kept, NoPlaceError for a place that is not there, LedgerError,
-        and WorkTimeoutError.
+        WorkTimeoutError and BrokenProcessPool.
         """
         asked = place, by_path, offset, end, limit
         if id_ in self._kept:

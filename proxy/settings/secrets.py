@@ -8,7 +8,7 @@ from proxy.settings.model import Settings
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """The admin token, and the passwords of every address, as written and decoded; each once."""
+    """The admin token, the passwords of every address, as written and decoded, and a user alone; each once."""
     found = [settings.admin.token.get_secret_value(), *passwords_of(settings.ledger.url)]
     if settings.postgres is not None:
         found += passwords_of(settings.postgres.dsn.get_secret_value())
@@ -17,7 +17,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     if settings.mongo is not None:
         found += passwords_of(settings.mongo.url.get_secret_value())
     for url in (settings.primary.url, settings.shadow.url):
-        found += passwords_of(url or "")
+        found += passwords_of(url or "") or [unquote(urlsplit(url or "").username or "")]
     return tuple(text for text in dict.fromkeys(found) if text)
 
 
@@ -28,4 +28,4 @@ def passwords_of(url: str) -> list[str]:
     users = parts.netloc.rpartition("@")[0], url.partition("://")[2].rpartition("@")[0]
     passwords = [user.partition(":")[2] for user in users]
     named = [value for name, value in parse_qsl(parts.query) if "pass" in name.lower()]
-    return [*passwords, *map(unquote, passwords), *named]
+    return [text for text in (*passwords, *map(unquote, passwords), *named) if text]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -21,7 +20,7 @@ from proxy.verify.redact_paths import pattern_without_secrets
 from proxy.verify.work import INLINE_BYTES, Work, WorkTimeoutError
 
 _TRACED = frozenset({Verdict.DIFF, Verdict.UNSTABLE, Verdict.TRANSIENT, Verdict.SHADOW_ERROR})
-_COST = 4
+_COST = 6
 """How many times the comparison's time hiding takes, byte for byte: so much earlier it leaves the loop."""
 UNDER_WAY_BYTES = 64 * 1024 * 1024
 """Bytes of bodies that may be on their way into traces at once. In the worker each is held several times over."""
@@ -66,8 +65,10 @@ class Recorder:
         end: End,
         trace: Trace | None = None,
         subject: Subject = NOBODY,
+        trace_id: str = "",
     ) -> None:
-        """Write down one verdict. A difference becomes part of a finding only when it has settled as one."""
+        """Write down one verdict. A difference becomes part of a finding only when it has settled as one. `trace_id` is
+        the one of the exchange in the team's tracing system, whether a trace is kept here or not."""
         found: tuple[Difference, ...] = ()
         if end.verdict is Verdict.DIFF and end.pair is not None:
             # Without a trace redaction has failed; then no value is kept that it should have gone through.
@@ -100,7 +101,7 @@ class Recorder:
                 end.pair.comparison.total if end.pair else 0,
                 end.primary.seconds if end.primary else None,
                 end.shadow.seconds if end.shadow else None,
-                trace.trace_id if trace else "",
+                trace_id,
             )
         )
         self._figures.exchange(domain, route, end.verdict)
@@ -129,8 +130,8 @@ class Recorder:
         if comparison is not None and sum(len(body) for body in bodies if body) <= INLINE_BYTES // _COST:
             differences = redactor.differences(comparison.differences, also)
         elif comparison is not None:
-            # Values of these may be as large as the bodies.
-            differences = await asyncio.to_thread(redactor.differences, comparison.differences, also)
+            # Values of these may be as large as the bodies, and a search through one would hold the loop's thread up.
+            differences = await self._differences(comparison.differences, also)
         notes = [end.detail]
         notes += [
             f"{side} body: {kept.why}"
@@ -165,6 +166,12 @@ class Recorder:
             known_gap=end.known_gap,
             trace_id=exchange.trace_id,
         )
+
+    async def _differences(self, found: tuple[Difference, ...], also: Credentials) -> tuple[Difference, ...]:
+        try:
+            return await self._work.apart(redacted_differences, self._hiding, self._key, found, also)
+        except WorkTimeoutError:
+            return _bare(found)
 
     async def _bodies(
         self, bodies: tuple[bytes | None, bytes | None], also: Credentials
@@ -203,3 +210,10 @@ def redacted_bodies(
     """Both bodies as they may be stored; plain data in and out, because large ones are done in the worker."""
     (primary, shadow), also = _redactor(hiding, key).bodies(bodies, also)
     return (primary, shadow), also
+
+
+def redacted_differences(
+    hiding: Hiding, key: bytes, found: tuple[Difference, ...], also: Credentials
+) -> tuple[Difference, ...]:
+    """Differences as they may be stored; plain data as well."""
+    return _redactor(hiding, key).differences(found, also)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, unquote_plus
 
 from proxy.model import Headers
 from proxy.verify.redact_echoes import SHORTEST
-from proxy.verify.redact_names import CHOSEN, NONE, is_id, is_plain, secrecy_of
+from proxy.verify.redact_names import CHOSEN, NONE, is_choice, is_id, is_plain, secrecy_of
 
 MOST = 50
 """Credentials of one exchange that are looked for. With more, nothing is kept of its bodies and values."""
@@ -161,4 +161,4 @@ def _of_authorization(value: str) -> Iterator[str]:
 
 def _ordinary(text: str) -> bool:
     """Whether the value of a cookie with a name that says nothing is a choice or an id rather than a credential."""
-    return is_plain(text) or is_id(text) or text.replace(".", "").replace("-", "").isdigit()
+    return is_plain(text) or is_choice(unquote(text)) or is_id(text) or text.replace(".", "").replace("-", "").isdigit()

@@ -6,18 +6,23 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote
 
 from comparators.encode import dumps
+from proxy.verify.redact_names import is_id
+from proxy.verify.redact_show import alike
 
 Tag = Callable[[str], str]
 
 SHORTEST = 8
 """Characters of a secret that is looked for: a shorter one would be found in the middle of many words."""
 LONGEST = 8 * 1024
-"""Of a longer one this much is looked for."""
+"""Of a longer one this much is looked for in other spellings than its own."""
+_STEM = re.compile(r"(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16}")
+"""How a secret begins that is known by its beginning, where a message cuts it short: made by a machine, no address."""
+_LONG = 24
 
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_=-]*+")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_=-")
@@ -41,6 +46,7 @@ def _spellings(secret: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         code = base64.b64encode(b"\0" * before + raw).decode()
         core = code[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
         cores |= {core, core.replace("+", "-").replace("/", "_")}
+    plain |= {secret.lower(), secret.upper()}
     words = tuple(sorted((text for text in plain if len(text) >= SHORTEST), key=lambda text: (-len(text), text)))
     return words, tuple(sorted(core for core in cores if len(core) >= SHORTEST))
 
@@ -58,21 +64,27 @@ class Echoes:
     """
 
     def __init__(self, secrets: Iterable[str] = (), found: Iterable[str] = ()) -> None:
-        words: dict[str, None] = {text[:LONGEST]: None for text in found if len(text) >= SHORTEST}
+        words: dict[str, None] = {text: None for text in found if len(text) >= SHORTEST}
         cores: dict[str, None] = {}
+        stems: dict[str, str] = {}
         for secret in dict.fromkeys(secrets):
             if len(secret) >= SHORTEST:
                 plain, encoded = _spellings(secret[:LONGEST])
-                words.update(dict.fromkeys(plain))
+                words.update(dict.fromkeys((secret, *plain)))
                 cores.update(dict.fromkeys(encoded))
-        self._set(words, cores)
+                if len(secret) >= _LONG and not is_id(secret) and (stem := _STEM.match(secret)) is not None:
+                    stems[stem[0]] = secret
+                    if len(secret) > LONGEST:
+                        words.pop(secret[:LONGEST])
+        self._set(words, cores, stems)
 
-    def _set(self, words: Iterable[str], cores: Iterable[str]) -> None:
+    def _set(self, words: Iterable[str], cores: Iterable[str], stems: Mapping[str, str]) -> None:
         self._words = tuple(sorted(words, key=lambda text: (-len(text), text)))
         self._cores = tuple(cores)
+        self._stems = dict(stems)
 
     def __bool__(self) -> bool:
-        return bool(self._words or self._cores)
+        return bool(self._words or self._cores or self._stems)
 
     def within(self, text: str) -> Echoes:
         """Those that occur in `text`, where strings of JSON may stand: a few, so that looking again is cheap."""
@@ -80,6 +92,7 @@ class Echoes:
         found._set(
             [word for word in self._words if word in text or ("\\" in (inner := dumps(word)[1:-1]) and inner in text)],
             [core for core in self._cores if core in text],
+            {stem: secret for stem, secret in self._stems.items() if stem in text},
         )
         return found
 
@@ -91,7 +104,21 @@ class Echoes:
         for word in self._words:
             if word in text:
                 text = text.replace(word, tag(word))
+        for stem, secret in self._stems.items():
+            if stem in text:
+                text = _without_beginning(text, stem, secret, tag)
         return text
+
+
+def _without_beginning(text: str, stem: str, secret: str, tag: Tag) -> str:
+    """`text` without as much of the secret as stands in it from its beginning on."""
+    parts: list[str] = []
+    at = 0
+    while (begin := text.find(stem, at)) >= 0:
+        size = alike(text[begin : begin + len(secret)], secret)
+        parts += [text[at:begin], tag(text[begin : begin + size])]
+        at = begin + size
+    return "".join([*parts, text[at:]])
 
 
 def _without(text: str, core: str, tag: Tag) -> str:

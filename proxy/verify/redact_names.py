@@ -22,18 +22,19 @@ _LARGE = 100_000
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _GAP = re.compile(r"[^a-z0-9]+")
 _MAYBE = re.compile(
-    r"pass|pwd|secret|mnemonic|phrase|key|code|otp|pin|cv[vc]|token|auth|credential|cookie|signature|[cx]srf|jwt"
-    r"|bearer|sess|sid"
+    r"pass|pwd|pw|secret|mnemonic|phrase|key|code|otp|pin|cv[vc]|token|auth|credential|cookie|signature|[cx]srf|jwt"
+    r"|bearer|sess|sid|sig"
 )
 """Stands in every name that one of the following takes for a secret: the way out for nearly all others."""
 _CHOSEN = re.compile(
     r"passw|passphrase|passcode|secret(?!ar)|mnemonic|seed_?phrase|private_?key|(?:recovery|backup|security)_?codes?"
-    r"|(?:^|_)(?:pwd|otp|totp|pin|cvv2?|cvc2?)(?:_|$)"
+    r"|(?:^|_)(?:pwd|pw|otp|totp|pin|cvv2?|cvc2?)(?:_|$)"
+    r"|(?:db|database|user|admin|root|login|smtp|mail|ftp|ssh|ldap|mysql|pg|postgres|mongo|redis|proxy)_pass$"
 )
 _MINTED = re.compile(
     r"token(?!i[sz])|authori[sz]ation|credential|cookie|signature|csrf|xsrf|jwt|bearer|(?<!ob)(?<!pos)session"
-    r"|(?:api|access|auth|signing|encryption|client|license)_?key|sess_?id|(?:verification|invite|reset)_?code"
-    r"|(?:^|_)(?:sess|sid|auth|pass)(?:_|$)"
+    r"|(?:api|access|auth|signing|encryption|client|license|subscription|account|master|functions)_?key|sess_?id|(?:verification|invite|reset)_?code"
+    r"|(?:^|_)(?:sess|sid|sig|auth|pass)(?:_|$)"
 )
 _ABOUT = re.compile(
     r"_(?:counts?|total|length|len|size|limit|max|min|types?|kind|symbol|name|address(?:es)?|price|amount|balance"
@@ -42,7 +43,11 @@ _ABOUT = re.compile(
     r"|strength|attempts|retries|method|mode|provider|issuer|scope|start|end|started|ended|duration|active|verified"
     r"|set|changed|consent|domain|path|banner|settings|format|field|header|label|title|description|message|errors?)$"
 )
-_WITHIN = frozenset({"value", "raw", "hash", "key", "string", "plain", "text", "data", "code"})
+_COUNTED = re.compile(
+    r"(?:^|_)(?:num|total|max|min|prompt|completion|input|output|cached|used|remaining)_(?:\w+_)?tokens$"
+)
+"""A language model's tokens."""
+_WITHIN = frozenset({"value", "raw", "hash", "key", "string", "plain", "text", "data", "code", "access", "refresh"})
 """Members of an object with a minted name that are the secret itself, as in `token: {value: ...}`."""
 _ITSELF = _WITHIN | {"id", "_id"}
 
@@ -53,6 +58,8 @@ _PLAIN = re.compile(
     r"|-?\d{1,5}(?:\.\d{1,18})?"
     r"|"
 )
+_SIGNS = re.compile(r"[^A-Za-z0-9]+")
+_WORD = re.compile(rf"{_A_WORD}|\d{{1,5}}")
 _ID = re.compile(r"[0-9a-fA-F]{24}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -68,7 +75,7 @@ def secrecy_of(name: str) -> int:
         found = MINTED
     else:
         return NONE
-    return NONE if _ABOUT.search(words) else found
+    return NONE if _ABOUT.search(words) or _COUNTED.search(words) else found
 
 
 def below_member(under: int, name: str) -> int:
@@ -87,6 +94,11 @@ def below_index(under: int) -> int:
 def is_plain(text: str) -> bool:
     """Whether `text` is words, a date or a small number: nothing that a machine mints as a secret."""
     return len(text) <= 60 and _PLAIN.fullmatch(text) is not None
+
+
+def is_choice(text: str) -> bool:
+    """Whether `text` is words and small numbers with signs between them: a time zone, a path, a language."""
+    return len(text) <= 200 and all(map(_WORD.fullmatch, filter(None, _SIGNS.split(text))))
 
 
 def is_id(text: str) -> bool:

@@ -30,23 +30,31 @@ _OVERLAP = 1024
 _TO_THE_END = re.compile(r"[^\s\"'<>\\]{0,2048}+")
 _STORES = ("postgres", "postgresql", "mongodb", "mongodb+srv", "mysql", "redis", "rediss", "amqp", "amqps")
 _PARAMETER = re.compile(
-    r"(?:^|(?<=[?&;#\s\"'`,{(\[<>|\\/]))([\w.\[\]%-]{1,80}+)(\\{0,2}[\"']?(?:=|: |:(?=[\"'\\]))\\{0,2}[\"']?)", re.ASCII
+    r"(?:^|(?<=[?&;#\s\"'`,{(\[<>|\\/]))([\w.\[\]%-]{1,80}+)"
+    r"(\\{0,2}(?:[\"']|&quot;)?(?: ?=>? ?| ?: | ?:(?=[\"'\\&]))\\{0,2}(?:[\"']|&quot;)?)",
+    re.ASCII,
 )
 _VALUE = re.compile(
     r"(?<=\\[\"'])[^\"'\\]++|(?<=\")(?:[^\"\\]++|\\.)++|(?<=')(?:[^'\\]++|\\.)++|[^\s&;#\"'<>,\\]++", re.DOTALL
 )
+_LINE = re.compile(r"[^\r\n\"'<>\\]++")
 _SCHEME = re.compile(r"\b(bearer|basic|token|apikey|negotiate) {1,4}([A-Za-z0-9._~+/=-]{8,}+)", re.IGNORECASE)
+_XML = re.compile(r"<([\w.:-]{1,80}+)(?:\s[^<>]{0,300}+)?>(?:<!\[CDATA\[)?([^<>]{1,4096}+)(?=<\\?/|>)", re.ASCII)
+_PART = re.compile(
+    r"orm-data; name=\"?([\w.\[\]-]{1,80}+)[^\r\n]{0,300}+(?:\r?\n[^\r\n]{1,300}+){0,4}(?:\r?\n){2}([^\r\n]++)",
+    re.ASCII,
+)
 _VENDOR = re.compile(
     r"(?<![A-Za-z0-9])(?:[spr]k_(?:live|test)_[A-Za-z0-9]{8,}+|gh[pousr]_[A-Za-z0-9]{20,}+|github_pat_\w{20,}+"
     r"|glpat-[\w-]{16,}+|xox[abeprs]-[\w-]{8,}+|(?:AKIA|ASIA)[A-Z0-9]{12,}+|AIza[\w-]{20,}+|whsec_\w{8,}+"
-    r"|SG\.[\w-]{16,}+)",
+    r"|SG\.[\w-]{16,}+|ya29\.[\w-]{16,}+|npm_[A-Za-z0-9]{20,}+|hooks\.slack\.com/services/[\w/]{16,}+)",
     re.ASCII,
 )
 _VENDORS = ("_live_", "_test_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AKIA", "ASIA",
-            "AIza", "whsec_", "SG.")  # fmt: skip
+            "AIza", "whsec_", "SG.", "ya29.", "npm_", "hooks.slack")  # fmt: skip
 _SPARK = re.compile(
-    r"[=%@]|: |:[\"'\\]|e[yw][A-Za-z0-9]|W[3yw1]|_live_|_test_|gh[oprsu]_|github_|glpat-|xox|AKIA|ASIA|AIza|whsec_"
-    r"|SG\.|-----B|[Bb]earer |[Bb]asic |[Tt]oken |[Aa]pi[Kk]ey |[Nn]egotiate |[A-Z] "
+    r"[=%@]|: |:[\"'\\]|</|e[yw][A-Za-z0-9]|W[3yw1]|_live_|_test_|gh[oprsu]_|github_|glpat-|xox|AKIA|ASIA|AIza|whsec_"
+    r"|SG\.|ya29\.|npm_|hooks\.slack|-----B|[Bb]earer |[Bb]asic |[Tt]oken |[Aa]pi[Kk]ey |[Nn]egotiate |[A-Z] |:&"
 )
 """Stands in every text that bears anything of the kind: the way out for nearly all others."""
 _OPENINGS = ("ey", "ew", "W3", "Wy", "Ww", "W1")
@@ -71,8 +79,12 @@ def hide_shapes(text: str, tag: Tag, json_bears: Callable[[bytes], bool], loose:
         text = _VENDOR.sub(lambda found: tag(found[0]), text)
     if " " in text:
         text = _SCHEME.sub(lambda found: _scheme(found, tag), text)
-    if "=" in text or ": " in text or ':"' in text or ":\\" in text or ":'" in text:
+    if "=" in text or ": " in text or ':"' in text or ":\\" in text or ":'" in text or ":&" in text:
         text = _parameters(text, tag)
+    if "</" in text or "<\\/" in text or "<![CDATA[" in text:
+        text = _XML.sub(lambda found: _between(found, tag), text)
+    if "orm-data; name" in text:
+        text = _PART.sub(lambda found: _between(found, tag), text)
     text = _encoded(text, tag, json_bears)
     if loose and "%" in text:
         text = _percent(text, tag, json_bears, loose)
@@ -142,6 +154,14 @@ def _scheme(found: re.Match[str], tag: Tag) -> str:
     return f"{found[0][: -len(value)]}{tag(value)}" if secret else found[0]
 
 
+def _between(found: re.Match[str], tag: Tag) -> str:
+    """What stands between the marks of its name."""
+    value, secrecy = found[2], secrecy_of(found[1])
+    if secrecy == NONE or value.startswith(HIDDEN) or (secrecy != CHOSEN and is_plain(value)) or not value.strip():
+        return found[0]
+    return f"{found[0][: -len(value)]}{tag(value)}"
+
+
 def _is_minted(value: str) -> bool:
     """Whether a word beside a scheme is a token: words of a language bear no digits."""
     return len(value) >= 24 or (len(value) >= 8 and any(char.isdigit() for char in value))
@@ -154,10 +174,12 @@ def _parameters(text: str, tag: Tag) -> str:
     for found in _PARAMETER.finditer(text):
         if found.start() < at or (secrecy := secrecy_of(unquote(found[1]))) == NONE:
             continue
-        value = _VALUE.match(text, found.end())
+        whole = ":" in found[2] and found[1].lower() in ("cookie", "set-cookie")
+        value = (_LINE if whole else _VALUE).match(text, found.end())
         if value is None or value[0].startswith(HIDDEN) or (secrecy != CHOSEN and is_plain(value[0])):
             continue
-        if "=" not in found[2] and (is_plain(value[0]) or not value[0][:1].isalnum()):
+        sentence = is_plain(value[0]) or not value[0][:1].isalnum()
+        if sentence and found[2] in (": ", " : ") and not (secrecy == CHOSEN and value[0].isdigit()):
             # After a colon stands a sentence more often than a value.
             continue
         parts += [text[at : value.start()], tag(value[0])]

@@ -57,8 +57,8 @@ def shown_apart(originals: tuple[Any, Any], hidden: tuple[Any, Any], tag: Callab
     left, right = hidden
     start = 0
     if isinstance(left, str) and isinstance(right, str) and min(len(left), len(right)) > MAX_VALUE:
-        alike = _alike(left, right)
-        start = alike - _BEFORE if alike > MAX_VALUE - _BEFORE else 0
+        same = alike(left, right)
+        start = same - _BEFORE if same > MAX_VALUE - _BEFORE else 0
     shown = (_short(left, start), _short(right, start))
     if None in originals or shown[0] != shown[1] or type(shown[0]) is not type(shown[1]):
         return shown
@@ -88,7 +88,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else dumps(value)
 
 
-def _alike(left: str, right: str) -> int:
+def alike(left: str, right: str) -> int:
     """How many characters both begin with."""
     low, high = 0, min(len(left), len(right))
     while low < high:

@@ -18,12 +18,18 @@ MOST_FOUND = 100
 MOST_NAMES = 10_000
 DEEPEST = 3
 """How many levels of JSON within strings, and of base64, are looked into."""
+_LABELS = ("name", "key", "header", "field")
+_VALUES = frozenset({"value", "values", "val", "content"})
+_LONGEST_LABEL = 60
+_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")
+"""Members of a private or symmetric JSON Web Key (RFC 7518 section 6) that are the key."""
 HIDE, KEEP = "redact", "keep"
 """The slots of the automaton's places."""
 
-_MARKS = (b"eyJ", b"eyA", b"ewo", b"ew0", b"W3s", b"WyJ", b"://", b"-----BEGIN", b"=", b"%", b'\\"', b"\\u", b"\\/",
-          b"_live_", b"_test_", b"gh", b"glpat-", b"xox", b"AKIA", b"ASIA", b"AIza", b"whsec_", b"SG.",
-          b": ", b"earer ", b"asic ", b"EARER ", b"ASIC ")  # fmt: skip
+_MARKS = (b"eyJ", b"eyA", b"ewo", b"ew0", b"ewk", b"W3s", b"WyJ", b"WyB", b"W1s", b"Wwo", b"://", b"-----BEGIN", b"=",
+          b"%", b'\\"', b"\\u", b"\\/", b"_live_", b"_test_", b"gh", b"glpat-", b"xox", b"AKIA", b"ASIA", b"AIza",
+          b"whsec_", b"SG.", b"ya29.", b"npm_", b"hooks.slack", b": ", b"':", b":&", b"</", b"kty", b"earer ",
+          b"EARER ", b"asic ", b"ASIC ", b"oken ", b"OKEN ", b"ikey ", b"iKey ", b"egotiate ")  # fmt: skip
 
 
 def bears_shapes(body: bytes) -> bool:
@@ -93,11 +99,17 @@ class Walk:
             secrecy = named(name) or (below_member(under, name) if under else NONE)
             shown = self._hide(name) if under and is_minted_name(name, under) else self._name(name) if looking else name
             made[shown] = self.value(item, place.name(name), secrecy)
-        if "value" in made and "value" in value and made["value"] == value["value"]:
+        if not value.keys().isdisjoint(_VALUES):
             # {"name": "token", "value": ...}: a list of headers, of parameters, of variables.
-            label = next((value[key] for key in ("name", "key", "header", "field") if key in value), None)
-            if type(label) is str and is_secret(named(label), value["value"]) and named(label):
-                made["value"] = self._hide(value["value"])
+            label = next((value[key] for key in _LABELS if key in value), None)
+            if type(label) is str and (secrecy := self._labelled(label)):
+                for name in _VALUES:
+                    if name in made and name in value and made[name] == value[name]:
+                        made[name] = self.value(value[name], place.name(name), secrecy)
+        elif "kty" in value:
+            for name in _PRIVATE:
+                if type(value.get(name)) is str:
+                    made[name] = self._hide(value[name])
         return made
 
     def _name(self, name: str) -> str:
@@ -111,10 +123,18 @@ class Walk:
 
     def _list(self, value: list[Any], place: Place, under: int) -> list[Any]:
         below = below_index(under) if under else NONE
-        if len(value) == 2 and not below and type(value[0]) is str and type(value[1]) is str:
-            # ["Authorization", "..."]: headers as pairs.
-            return [self.value(value[0], place.index(0)), self.value(value[1], place.index(1), self._named(value[0]))]
-        return [self.value(item, place.index(number), below) for number, item in enumerate(value)]
+        if below or len(value) < 2 or type(value[0]) is not str or type(value[1]) is not str:
+            return [self.value(item, place.index(number), below) for number, item in enumerate(value)]
+        # ["Authorization", "..."]: header fields as a pair, or all of them in one list.
+        made, before = [], NONE
+        for number, item in enumerate(value):
+            made.append(self.value(item, place.index(number), before))
+            before = self._labelled(item) if type(item) is str and not before else NONE
+        return made
+
+    def _labelled(self, label: str) -> int:
+        """The secrecy of what stands beside a text that may be its name; the title of a book is none."""
+        return self._named(label) if len(label) <= _LONGEST_LABEL and " " not in label else NONE
 
     def _hide(self, value: Any) -> str:
         tag = self._tag(value)

@@ -1,7 +1,7 @@
 """The requests of the exchanges that were traced last, as they came, to be read again on demand.
 
 Stored traces bear no credentials, so that a request can seldom be sent again from them. These stay in memory alone:
-never written, never logged, and forgotten after an hour.
+never written, never logged, and given to nobody after an hour.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ class Verifier:
             case.exchange.release()
             self._busy[case.domain] -= 1
             followed.ended(end.verdict)
-            self._recorder.record(case.ticket, case.domain, case.route, end, trace, subject)
+            self._recorder.record(case.ticket, case.domain, case.route, end, trace, subject, case.exchange.trace_id)
         found = end.pair.comparison if end.pair else Comparison()
         return Asked(
             case.domain,

@@ -103,6 +103,14 @@ def test_an_object_against_a_text_shows_its_members() -> None:
     assert states(made) == {"$": "inside", "$.a": "differs", "$.a._id+": "shadow", "$.a.name+": "shadow"}
 
 
+def test_what_is_wrapped_in_two_ways_is_nowhere_shown_as_equal() -> None:
+    left, right = {"at": {"$date": "2024-01-01T00:00:00Z"}}, {"at": {"$date": 1}}
+    assert states(tree(left, right))["$.at['$date']"] == "differs"
+    right = {"at": {"$date": 1704067200000}}
+    forgiven = states(tree(left, right, {"tolerate": [{"kind": "date_format", "at": "$.at"}]}))
+    assert forgiven["$.at"] == forgiven["$.at['$date']"] == "forgiven"
+
+
 def test_differences_find_their_places() -> None:
     left = {"data": [{"_id": "x1", "v": 1}, {"_id": "x2"}], "odd 'name'": 1, "gone": 1, LEGACY: {"z": None}}
     right = {"data": [{"_id": "x1", "v": 2}, {"_id": "x3"}], "odd 'name'": 2, "new": 1, UUID: {}}
@@ -171,9 +179,10 @@ def test_more_differences_than_are_noted_still_show_as_unequal() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", LEGACY, OTHER, UUID]),
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", LEGACY, OTHER, UUID]) | st.just(10**30),
     lambda inner: (
         st.lists(inner, max_size=4)
+        | st.sampled_from(["2024-01-01T00:00:00Z", 0]).map(lambda date: {"$date": date})
         | st.dictionaries(st.sampled_from(["a", "b", "_id", "id", "x.y'", LEGACY, UUID]), inner, max_size=4)
     ),
     max_leaves=12,
@@ -182,6 +191,8 @@ RULES = st.sampled_from(
     [
         {},
         {"order": {"$..": "any"}},
+        {"order": {"$..": {"key": "_id"}}},
+        {"order": {"$..": {"sorted_by": ["a", "-b"]}}},
         {"ids": "inferred"},
         {"ids": "exact"},
         {"ignore": ["$..a"]},

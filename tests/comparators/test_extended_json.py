@@ -96,6 +96,7 @@ WRAPPERS: dict[str, tuple[Any, Any, list[str]]] = {
     "microseconds": (
         {"$date": {"$numberLong": "-1"}}, "1969-12-31T23:59:59.999001+00:00", ["date_format", "date_precision"],
     ),
+    "a number no date can be": ({"$date": "2026-01-15T20:43:05.780Z"}, 10**30, ["type_changed"]),
     "a date and a word": ({"$date": "2026-01-15T20:43:05.780Z"}, "yesterday", ["value_changed"]),
     "a date and null": ({"$date": "2026-01-15T20:43:05.780Z"}, None, ["type_changed"]),
     "no date": ({"$date": {"$numberLong": "soon"}}, "2026-01-15T20:43:05.780Z", ["type_changed"]),

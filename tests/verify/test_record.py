@@ -21,7 +21,7 @@ from proxy.verify.exchange import Buffered, Exchange
 from proxy.verify.record import Recorder
 from proxy.verify.redact import Hiding
 from proxy.verify.settle import Pair
-from proxy.verify.work import Work
+from proxy.verify.work import Work, WorkTimeoutError
 from tests.verify.support import Scripted, get, opened
 
 SECRET = "q8w7e6r5t4y3u2"
@@ -151,3 +151,18 @@ async def test_the_configured_size_reaches_the_trace(tmp_path: Path) -> None:
         assert trace is not None
         assert trace.primary_body is None
         assert asked.differences == trace.differences
+
+
+async def test_when_hiding_takes_too_long_the_places_of_what_differs_are_kept_alone(
+    recorder: Callable[..., Recorder], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(*_: Any) -> None:
+        raise WorkTimeoutError("took longer than 1 s")
+
+    made = recorder()
+    monkeypatch.setattr(made._work, "apart", late)
+    one, two = (json.dumps({"a": [text * 5_000]}).encode() for text in ("x", "y"))
+    trace = await traced(made, ledger, differing(one, two, Difference("$.a[0]", Kind.VALUE_CHANGED, "x", "y")))
+    assert trace.differences == (Difference("$.a[*]", Kind.VALUE_CHANGED),)
+    assert trace.primary_body is None
+    assert "took longer than 1 s" in trace.detail

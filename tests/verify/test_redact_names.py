@@ -18,13 +18,22 @@ MADE = "q8w7e6r5t4y3"
 @pytest.mark.parametrize(
     ("secrecy", "names"),
     [
-        (CHOSEN, "password passwordHash user_password newPasswd pwd PIN otp cvv clientSecret privateKey mnemonic"),
+        (
+            CHOSEN,
+            "password passwordHash newPasswd pwd DB_PW db_pass PIN otp cvv clientSecret privateKey mnemonic",
+        ),
         (
             MINTED,
             "token accessToken refresh_token id-token Authorization X-Api-Key apiKey APIKEY sessionId session sid",
         ),
-        (MINTED, "Set-Cookie cookies csrf XSRF-TOKEN signature jwt filter[token] auth credentialId tokens"),
-        (NONE, "tokenCount tokenType passwordChangedAt token_expires_in cookieConsent sessionStart tokenAddress key"),
+        (
+            MINTED,
+            "Set-Cookie cookies csrf XSRF-TOKEN signature jwt filter[token] auth tokens sig accountKey",
+        ),
+        (
+            NONE,
+            "tokenCount passwordChangedAt token_expires_in cookieConsent sessionStart key max_tokens totalTokens",
+        ),
         (NONE, "name email footprint hotpot secretary tokenize obsession passenger_names keyboard author code _id"),
     ],
 )
@@ -78,6 +87,10 @@ def shown(value: Any, hiding: Hiding | None = None) -> Any:
         {"headers": [{"name": "X-Api-Key", "value": MADE}]},
         {"env": [{"key": "DB_PASSWORD", "value": MADE}]},
         {"headers": [["Authorization", MADE]]},
+        {"rawHeaders": ["Host", "x", "X-Api-Key", MADE, "Cookie", f"zz={MADE}"]},
+        {"headers": [{"name": "X-Api-Key", "values": [MADE]}]},
+        {"tokens": {"access": MADE, "refresh": MADE}},
+        {"kty": "oct", "k": MADE},
         {"sessions": {f"{MADE}{MADE}": {"since": 1}}},
     ],
     ids=json.dumps,
@@ -94,6 +107,8 @@ def test_secret_names_count_at_any_depth_and_in_every_form(value: Any) -> None:
         {"tokenCount": 3, "session": "morning", "token": None, "hasPassword": True},
         {"session": {"user": "jo", "startedAt": "2024-02-29"}},
         {"tags": ["token", "abc"], "signature": "None"},
+        {"name": "Secret Garden", "value": 25, "tags": ["Secret Santa", MADE]},
+        {"name": "size", "value": MADE, "content": MADE},
     ],
     ids=json.dumps,
 )

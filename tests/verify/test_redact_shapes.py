@@ -41,6 +41,16 @@ def redactor(**more: Any) -> Redactor:
         (f"with sk_live_{MADE} as key", MADE, "with ["),
         (json.dumps({"a": {"password": MADE}}), MADE, '{"a":{"password":"['),
         (base64.b64encode(json.dumps({"apiKey": MADE}).encode()).decode(), "cTh3N2U2", "["),
+        ('{"broken": 1, "password":"sunshine', "sunshine", '"broken": 1'),
+        (f"password = {MADE}; token => {MADE}; 'pin' : 1234", MADE, "password = ["),
+        ("pin: 1234", "1234", "pin: ["),
+        (f"{{&quot;token&quot;:&quot;{MADE}&quot;}}", MADE, "token&quot;:&quot;["),
+        (f"Cookie: theme=dark; zz={MADE}\nHost: x", MADE, "\nHost: x"),
+        (f"https://x.test/?sv=1&sig={MADE}%3D&w=2", MADE, "sv=1&sig=["),
+        (f"AccountName=x;AccountKey={MADE}==", MADE, "AccountName=x;"),
+        (f"<a><user>jo</user><password><![CDATA[{MADE}]]></password></a>", MADE, "<user>jo</user>"),
+        (f'form-data; name="password"\r\nX: y\r\n\r\n{MADE}\r\n--b', MADE, "\r\n--b"),
+        (f"Token {MADE}", MADE, "Token ["),
     ],
 )
 def test_a_secret_is_known_by_its_shape_and_what_is_around_it_stays(text: str, secret: str, left: str) -> None:
@@ -63,6 +73,8 @@ def test_a_secret_is_known_by_its_shape_and_what_is_around_it_stays(text: str, s
         "https://x/?session=morning&tokenType=bearer",
         json.dumps({"page": 2}, indent=1),
         "100 % sure, 50%41",
+        "password: must have 8 characters, Signature: required",
+        "<p>token 12</p><session>morning</session>",
     ],
 )
 def test_what_bears_no_secret_stays_as_it_is(text: str) -> None:
@@ -76,6 +88,7 @@ def test_what_bears_no_secret_stays_as_it_is(text: str) -> None:
         f"no rights for {MADE}!",
         MADE.encode().hex(),
         MADE.encode().hex().upper(),
+        MADE.upper(),
         *(base64.b64encode(b"z" * n + MADE.encode() + b"end").decode() for n in range(3)),
         json.dumps({"a": MADE}),
     ],
@@ -107,6 +120,7 @@ def test_the_callers_credential_is_hidden_under_any_name(spelled: str) -> None:
         ((), f"/reset/{MADE}", "GET /reset/{token}", b""),
         ((), f"/a;jsessionid={MADE}", "", b""),
         ((), "/", "", json.dumps({"login": {"password": MADE}}).encode()),
+        (((b"Ocp-Apim-Subscription-Key", MADE.encode()),), "/", "", b""),
         ((), "/", "", f"grant=x&refresh_token={MADE}".encode()),
     ],
 )
@@ -120,12 +134,22 @@ def test_credentials_are_gathered_from_every_place(fields: Headers, target: str,
 
 def test_ids_and_choices_are_no_credentials() -> None:
     r = redactor()
-    cookie = b"user=64b7f0a1c2d3e4f5a6b7c8d9; theme=solarized; _ga=GA1; n=1234567890"
+    cookie = b"user=64b7f0a1c2d3e4f5a6b7c8d9; theme=solarized; _ga=GA1; n=1234567890; tz=Europe/Berlin; at=%2Fa%2Flist"
     also = r.credentials(target="/api/sessions/64b7f0a1c2d3e4f5a6b7c8d9", route="GET /api/sessions/{sessionId}",
                          fields=(((b"Cookie", cookie),),))  # fmt: skip
     assert also.texts == ()
     target = "/api/sessions/64b7f0a1c2d3e4f5a6b7c8d9?a=%20b+c&d"
     assert r.target(target, "GET /api/sessions/{sessionId}", also) == target
+
+
+def test_a_credential_that_is_cut_short_or_very_long_is_hidden_as_far_as_it_goes() -> None:
+    r = redactor()
+    long = f"Zz9{MADE}" * 1_000
+    also = r.credentials(target="/", fields=(((b"Authorization", b"Bearer " + long.encode()),),))
+    for shown in (long[:20], long[:9_000], long):
+        assert MADE[:8] not in r.text(f"no {shown}... here", also)
+        assert r.text(f"no {shown}... here", also).endswith("]... here")
+    assert r.text("Zz9q8 is short", also) == "Zz9q8 is short"
 
 
 def test_a_secret_found_in_one_body_is_hidden_in_the_other_and_in_what_differs() -> None:
@@ -189,7 +213,7 @@ def test_the_name_of_a_member_is_hidden_alike_in_a_path_and_in_the_body() -> Non
     "unit",
     ["eyJ", "eyJaaaaaaaaaa.a", "token=", "token=b&", "mongodb://a", "-----BEGIN PRIVATE KEY-----", "a%41 ", "%25",
      "basic aaaaaaaa ", "W3si", "ey ", "token: ", '"', "\\", "filter[token]", "xoxb-", "://a:b@", "{", "a=", "A ",
-     "'token'="],
+     "'token'=", "<a>", "<token ", "</", 'orm-data; name="a"\r\na\r\n', "token = ", "cookie: "],
 )  # fmt: skip
 def test_no_text_makes_hiding_slow(unit: str) -> None:
     r = redactor()
