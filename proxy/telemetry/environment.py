@@ -27,7 +27,7 @@ SAMPLERS = {
 DEFAULT_SAMPLER = "parentbased_always_on"
 INTERVAL, TIMEOUT = 60_000.0, 10_000.0
 """Milliseconds: the specification's defaults."""
-SHORT_TIMEOUT = 100.0
+SHORT_TIMEOUT, LONGEST = 100.0, 86_400_000.0
 
 Exporter = Literal["otlp", "console"]
 
@@ -63,20 +63,23 @@ class Wanted:
     remarks: tuple[str, ...] = ()
 
 
-def wanted(environ: Mapping[str, str]) -> Wanted:
-    """What is asked for. Raises TelemetryError for an OTLP protocol or endpoint that cannot be spoken to."""
+def wanted(environ: Mapping[str, str], *, traces: bool = True, metrics: bool = True) -> Wanted:
+    """What is asked for. Raises TelemetryError for an OTLP protocol or endpoint that cannot be spoken to.
+
+    `traces`, `metrics`: False where somebody else exports them, who may know more than is known here.
+    """
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return Wanted(disabled=True)
     said = _Said(environ)
     said.check_propagators()
     return Wanted(
-        traces=said.exporters("TRACES"),
-        metrics=said.exporters("METRICS"),
-        rule=said.rule(),
+        traces=said.exporters("TRACES") if traces else (),
+        metrics=said.exporters("METRICS") if metrics else (),
+        rule=said.rule() if traces else SAMPLERS[DEFAULT_SAMPLER],
         interval=said.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", INTERVAL) / 1e3,
         trace_timeout=said.timeout("TRACES"),
         metric_timeout=said.timeout("METRICS"),
-        delta=said.delta(),
+        delta=said.delta() if metrics else NONE,
         remarks=tuple(dict.fromkeys(said.remarks)),
     )
 
@@ -167,7 +170,9 @@ class _Said:
             found = float(text or default)
         except ValueError:
             found = 0.0
-        if not 0 < found < float("inf"):
-            self.remarks.append(f"{name}: {text[:40]!r} is no number of milliseconds above 0; {default:g} holds")
+        if not 0 < found <= LONGEST:
+            self.remarks.append(
+                f"{name}: {text[:40]!r} is no number of milliseconds above 0 and up to a day; {default:g} holds"
+            )
             return default
         return found

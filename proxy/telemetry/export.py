@@ -22,8 +22,15 @@ _TALKATIVE = (
 """They say something for each batch that fails, several times."""
 _QUEUE = "opentelemetry.sdk._shared_internal"
 """Says something for each span that finds the queue full, on the loop: a level costs less than a filter."""
+_HEADERS = "opentelemetry.util.re"
+"""Quotes what it cannot read of `OTEL_EXPORTER_OTLP_HEADERS`, which is where credentials stand."""
 _TRANSIENT = re.compile(r"Transient error (.+) encountered while exporting .*", re.DOTALL)
 _REASON = 300
+
+
+def _withheld(record: logging.LogRecord) -> bool:
+    record.args = ("[redacted]",)
+    return True
 
 
 class Hush(logging.Filter):
@@ -48,17 +55,19 @@ class Hush(logging.Filter):
     def start(self) -> None:
         self._level = logging.getLogger(_QUEUE).level
         logging.getLogger(_QUEUE).setLevel(logging.CRITICAL)
+        logging.getLogger(_HEADERS).addFilter(_withheld)
         for name in _TALKATIVE:
             logging.getLogger(name).addFilter(self)
 
     def stop(self) -> None:
         logging.getLogger(_QUEUE).setLevel(self._level)
+        logging.getLogger(_HEADERS).removeFilter(_withheld)
         for name in _TALKATIVE:
             logging.getLogger(name).removeFilter(self)
 
 
 class Health:
-    """Whether exports of one signal arrive. Used on one thread at a time."""
+    """Whether exports of one signal arrive. Used on one thread at a time. `count` of `note`: what is lost if not."""
 
     def __init__(self, what: str, why: Callable[[], str]) -> None:
         self._what = what
@@ -67,10 +76,13 @@ class Health:
         self._away = False
 
     def note(self, *, arrived: bool, count: int, error: Exception | None = None) -> None:
-        why = self._why() if error is None else type(error).__name__
+        said = self._why()
+        why = said if error is None else type(error).__name__
         if arrived:
             if self._away:
-                log.warning("%s are exported again; %d were lost meanwhile", self._what, self._lost)
+                # What a full queue refused meanwhile is counted nowhere.
+                lost = f"; at least {self._lost} were lost meanwhile" if self._lost else ""
+                log.warning("%s are exported again%s", self._what, lost)
             self._away, self._lost = False, 0
             return
         self._lost += count
@@ -115,9 +127,9 @@ class WatchedMetrics:
         try:
             result = self._inner.export(data, timeout_millis=self._timeout * 1e3)
         except Exception as error:  # noqa: BLE001 - an exporter's fault is told, and the next export is tried
-            self._health.note(arrived=False, count=1, error=error)
+            self._health.note(arrived=False, count=0, error=error)
             return
-        self._health.note(arrived=result is MetricExportResult.SUCCESS, count=1)
+        self._health.note(arrived=result is MetricExportResult.SUCCESS, count=0)
 
     def shutdown(self) -> None:
         self._inner.shutdown()

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
+from textwrap import indent
 from typing import IO, Literal
 
 from proxy.telemetry.place import PLACE, Place
@@ -20,9 +21,13 @@ OWN = "proxy"
 MAX_LINE = 32 * 1024
 _HIDDEN = "[redacted]"
 _NAMES = r"token|secret|passw(?:or)?d|passwd|pwd|api[_-]?key|apikey|signature|sig|session|auth|credential|jwt|code"
+_SURE = r"token|secret|passw(?:or)?d|pwd|api[_-]?key|credential|jwt"
+_QUOTED = r"""(?:"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*')"""
+_VALUE = rf"""(?:{_QUOTED}|[^\s'"&,;]+)"""
 _SECRETS = (
-    # user:password@ in a URL; schemes and users are short, so that a long line takes no longer.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^\s/@'\"]{0,256}@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
+    # user:password@ in a URL, up to the last @, for passwords hold all sorts of signs; schemes and users are short, so
+    # that a long line takes no longer.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^\s'\"]{0,256}@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
     (re.compile(r"\b(bearer|basic|digest)\s+(?=[^\s'\"]{0,64}[0-9=._-])[^\s'\",]{6,}", re.IGNORECASE),
      rf"\1 {_HIDDEN}"),
     (re.compile(r"\beyJ[\w-]{4,}\.[\w-]{2,}\.[\w-]*"), _HIDDEN),
@@ -30,11 +35,18 @@ _SECRETS = (
      rf"\1{_HIDDEN}"),
     (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[:,]\s*)[^\r\n]+", re.IGNORECASE),
      rf"\1\2{_HIDDEN}"),
+    # password='...' as in connection strings, "token": "..." as in JSON.
+    (re.compile(rf"((?:{_SURE})[\w.\[\]-]{{0,40}}(?:=|%3d)){_VALUE}", re.IGNORECASE), rf"\1{_HIDDEN}"),
+    (re.compile(rf"(['\"][\w.-]{{0,40}}(?:{_SURE})[\w.-]{{0,40}}['\"]\s{{0,8}}:\s{{0,8}}){_QUOTED}", re.IGNORECASE),
+     rf"\1{_HIDDEN}"),
     (re.compile(r"\[parameters: [^\r\n]*"), f"[parameters: {_HIDDEN}]"),
 )  # fmt: skip
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09} | {
     code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 }
+
+
+_BLOCK = {code: shown for code, shown in _CONTROLS.items() if code != 0x0A}
 
 
 def scrubbed(text: str) -> str:
@@ -64,7 +76,8 @@ class TextFormatter(logging.Formatter):
         trace = f" trace={place.trace_id}" if place and place.trace_id else ""
         line = f"{at},{int(record.msecs):03d} {record.levelname} {record.name}: {message}{trace}"
         told = _exception(self, record)
-        return f"{line}\n{told}" if told else line
+        # Indented, so that no line of it can pass for one of the log's own.
+        return f"{line}\n{indent(told.translate(_BLOCK), '    ', bool)}" if told else line
 
 
 class JsonFormatter(logging.Formatter):
@@ -88,6 +101,8 @@ def start_logging(kind: LogFormat, *, verbose: bool, stream: IO[str]) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if kind == "json" else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # What the interpreter would print by itself is no JSON.
+    logging.captureWarnings(capture=True)
     # It tells of each of its own plugins at every start; that a ledger is migrated stays told.
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     logging.getLogger(OWN).setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -104,7 +119,8 @@ def _message(record: logging.LogRecord) -> str:
     try:
         message = record.getMessage()
     except Exception as error:  # noqa: BLE001 - a line with the wrong arguments must not stop what it is about
-        message = f"{record.msg} (its arguments do not fit: {type(error).__name__})"
+        said = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        message = f"{said} (its arguments do not fit: {type(error).__name__})"
     return scrubbed(_short(message))
 
 

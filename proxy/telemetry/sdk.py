@@ -22,6 +22,7 @@ from proxy.telemetry.figures import Clock, Figures
 from proxy.telemetry.ids import TraceIds
 from proxy.telemetry.points import Points
 from proxy.telemetry.sampling import Sampler
+from proxy.telemetry.session import session
 from proxy.telemetry.spans import Spans
 
 
@@ -53,12 +54,14 @@ class Exports:
         try:
             for kind in self._asked.traces:
                 exporter = (
-                    OTLPSpanExporter(timeout=self._asked.trace_timeout) if kind == "otlp" else ConsoleSpanExporter()
+                    OTLPSpanExporter(timeout=self._asked.trace_timeout, session=session())
+                    if kind == "otlp"
+                    else ConsoleSpanExporter()
                 )
                 watched = WatchedSpans(exporter, Health("spans", self._hush.heard))
                 self._watched.append(watched)
                 self._provider.add_span_processor(BatchSpanProcessor(watched))
-        except ValueError as error:
+        except (RuntimeError, ValueError) as error:
             raise TelemetryError(f"OTEL_BSP_* or OTEL_EXPORTER_OTLP_*: {error}") from error
         tracer = self._provider.get_tracer(SCOPE, __version__)
         return Spans(tracer, Sampler(self._asked.rule, draw), ids, self._clock_ns)
@@ -69,7 +72,7 @@ class Exports:
         try:
             for kind in self._asked.metrics:
                 exporter = (
-                    OTLPMetricExporter(timeout=self._asked.metric_timeout)
+                    OTLPMetricExporter(timeout=self._asked.metric_timeout, session=session())
                     if kind == "otlp"
                     else ConsoleMetricExporter()
                 )
@@ -77,7 +80,7 @@ class Exports:
                 points = Points(figures, self._resource, scope, clock_ns=self._clock_ns, delta=self._asked.delta)
                 self._watched.append(watched)
                 self._senders.append(Sender(points, watched))
-        except ValueError as error:
+        except (RuntimeError, ValueError) as error:
             raise TelemetryError(f"OTEL_EXPORTER_OTLP_*: {error}") from error
         return self._senders
 

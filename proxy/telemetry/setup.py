@@ -19,7 +19,7 @@ from opentelemetry.metrics import Meter
 
 from proxy import __version__
 from proxy.tasks import TaskGroup
-from proxy.telemetry.environment import SCOPE, wanted
+from proxy.telemetry.environment import SCOPE, TelemetryError, wanted
 from proxy.telemetry.figures import Figures
 from proxy.telemetry.spans import NO_SPANS, Spans
 
@@ -61,21 +61,29 @@ class Telemetry:
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Telemetry:
         """What the surroundings have set up, else what `environ`, the process's, asks for. Raises TelemetryError."""
-        asked = wanted(environ)
+        try:
+            theirs, theirs_too = _is_set(trace.get_tracer_provider()), _is_set(metrics.get_meter_provider())
+        except Exception as error:
+            raise TelemetryError(
+                "OTEL_PYTHON_TRACER_PROVIDER or OTEL_PYTHON_METER_PROVIDER names nothing that is installed; unset it"
+            ) from error
+        asked = wanted(environ, traces=not theirs, metrics=not theirs_too)
         if asked.disabled:
             return cls()
         for remark in asked.remarks:
             log.warning("%s", remark)
-        meter = metrics.get_meter(SCOPE, __version__) if _is_set(metrics.get_meter_provider()) else None
-        foreign = Spans(trace.get_tracer(SCOPE, __version__)) if _is_set(trace.get_tracer_provider()) else None
-        if not (asked.traces and foreign is None) and not (asked.metrics and meter is None):
+        meter = metrics.get_meter(SCOPE, __version__) if theirs_too else None
+        foreign = Spans(trace.get_tracer(SCOPE, __version__)) if theirs else None
+        if not asked.traces and not asked.metrics:
             return cls(foreign or NO_SPANS, meter=meter)
-
-        from proxy.telemetry.sdk import Exports
-
+        try:
+            from proxy.telemetry.sdk import Exports
+        except ValueError as error:
+            # The SDK reads some of its limits when it is loaded.
+            raise TelemetryError(str(error)) from error
         exports = Exports(asked, time.time_ns)
         try:
-            spans = foreign or (exports.spans() if asked.traces else NO_SPANS)
+            spans = exports.spans() if asked.traces else foreign or NO_SPANS
         except BaseException:
             exports.close()
             raise

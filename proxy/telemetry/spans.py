@@ -8,6 +8,7 @@ Exchanges that end before anything is read have none, and no more have requests 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
     # The SDK takes its time to load, and most commands export nothing.
     from proxy.telemetry.ids import TraceIds
 
+log = logging.getLogger(__name__)
+
 Attributes = Mapping[str, str | int]
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 OTHER_METHOD = "_OTHER"
+OURS = frozenset({"cancelled", "no_room", "too_large"})
+"""Errors of an observation that say only that it was not kept to its end: no fault of the side that answered."""
 
 
 class Step:
@@ -112,6 +117,7 @@ class Spans:
         self._sampler = sampler
         self._ids = ids
         self._clock_ns = clock_ns
+        self._broken = False
 
     def begin(self, method: str, domain: str, route: str, headers: Headers, peer: Attributes | None = None) -> Begun:
         """The spans of an exchange that a client has just asked for. `peer` tells who answers it.
@@ -129,18 +135,25 @@ class Spans:
             if self._ids is not None:
                 self._ids.following = chosen
         at = self._clock_ns()
-        span = self._tracer.start_span(
-            "shadowread.exchange",
-            context=_parent(context, headers),
-            kind=SpanKind.SERVER,
-            attributes={
-                "http.request.method": _method(method),
-                "http.route": route.partition(" ")[2] or route,
-                "url.scheme": "http",
-                "shadowread.domain": domain,
-            },
-            start_time=at,
-        )
+        try:
+            span = self._tracer.start_span(
+                "shadowread.exchange",
+                context=_parent(context, headers),
+                kind=SpanKind.SERVER,
+                attributes={
+                    "http.request.method": _method(method),
+                    "http.route": route.partition(" ")[2] or route,
+                    "url.scheme": "http",
+                    "shadowread.domain": domain,
+                },
+                start_time=at,
+            )
+        except Exception as error:
+            # A sampler or processor of somebody else; the exchange is verified all the same.
+            if not self._broken:
+                self._broken = True
+                log.error("no spans are made: the tracer of the surroundings raises", exc_info=error)
+            return Begun(heard, UNTRACED)
         if not span.get_span_context().trace_flags.sampled:
             span.end()
             return Begun(heard, UNTRACED)
@@ -191,7 +204,7 @@ class Traced(Untraced):
             self._span.set_attribute("http.response.status_code", seen.status)
             if seen.status >= 500:
                 _failed(self._span, str(seen.status))
-        elif seen.error != "cancelled":
+        elif seen.error not in OURS:
             _failed(self._span, seen.error or "protocol")
 
     def end(self, verdict: Verdict, error: str = "") -> None:
@@ -222,7 +235,9 @@ class _Read(Step):
         self.traceparent = traceparent(own.trace_id, own.span_id, own.trace_flags)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is not None:
+        if kind is not None and issubclass(kind, Exception):
+            _failed(self.span, kind.__name__)
+        elif kind is not None:
             # A read that nobody needs any more is broken off; that is not a fault of the side.
             self.span.set_attribute("error.type", kind.__name__)
         self.span.end()
@@ -231,7 +246,7 @@ class _Read(Step):
         return replace(request, headers=with_traceparent(request.headers, self.traceparent))
 
     def saw(self, seen: Observation) -> None:
-        if seen.error == "cancelled":
+        if seen.error in OURS:
             self.span.set_attribute("error.type", seen.error)
         elif seen.error is not None:
             _failed(self.span, seen.error)

@@ -19,6 +19,7 @@ from proxy.telemetry.environment import Delta, TelemetryError, Wanted, wanted
 from proxy.telemetry.figures import Figures, Gauge
 from proxy.telemetry.points import Points
 from proxy.telemetry.sampling import Rule
+from proxy.telemetry.sdk import Exports
 from proxy.telemetry.setup import Telemetry
 from proxy.telemetry.spans import UNTRACED
 
@@ -77,6 +78,7 @@ def test_samplers(sampler: str, share: str, rule: Rule) -> None:
         ({"OTEL_PROPAGATORS": "b3"}, "OTEL_PROPAGATORS: only tracecontext"),
         ({"OTEL_METRIC_EXPORT_INTERVAL": "soon"}, "OTEL_METRIC_EXPORT_INTERVAL: 'soon'"),
         ({"OTEL_METRIC_EXPORT_INTERVAL": "nan"}, "OTEL_METRIC_EXPORT_INTERVAL: 'nan'"),
+        ({"OTEL_EXPORTER_OTLP_TIMEOUT": "1e300"}, "'1e300' is no number of milliseconds"),
         ({"OTEL_EXPORTER_OTLP_TIMEOUT": "10"}, "in milliseconds"),
         ({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "both"}, "TEMPORALITY_PREFERENCE: 'both'"),
     ],
@@ -106,6 +108,59 @@ def test_times_are_milliseconds() -> None:
 def test_what_cannot_be_done_is_refused(said: dict[str, str], text: str) -> None:
     with pytest.raises(TelemetryError, match=text):
         wanted(said)
+
+
+def test_what_others_export_they_know_best() -> None:
+    said = {**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_SAMPLER": "jaeger_remote"}
+    assert wanted(said, traces=False, metrics=False) == Wanted()
+    with pytest.raises(TelemetryError, match="grpc"):
+        wanted(said, traces=False)
+
+
+def test_headers_that_cannot_be_read_are_not_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key 5e55104a5e55104a")
+    exports = Exports(Wanted(metrics=("otlp",)), lambda: 0)
+    try:
+        exports.senders(Figures())
+    finally:
+        exports.close()
+    assert "Header format invalid" in caplog.text
+    assert "5e55104a" not in caplog.text
+
+
+ODD = """
+import os
+from proxy.telemetry.environment import TelemetryError
+from proxy.telemetry.setup import Telemetry
+try:
+    Telemetry.of(os.environ)
+except TelemetryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ("OTEL_PYTHON_TRACER_PROVIDER", "nobody"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "nobody"),
+    ],
+)
+def test_what_the_sdk_refuses_is_said_without_a_traceback(name: str, value: str) -> None:
+    # In a process of its own: the SDK reads these once.
+    done = subprocess.run(
+        [sys.executable, "-c", ODD],
+        env={"OTEL_TRACES_EXPORTER": "otlp", name: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=Path.cwd(),
+    )
+    assert "OTEL_" in done.stdout
 
 
 def test_sizes_that_contradict_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +214,7 @@ provider = TracerProvider(sampler=ParentBased(ALWAYS_OFF))
 provider.add_span_processor(SimpleSpanProcessor(kept))
 trace.set_tracer_provider(provider)
 metrics.set_meter_provider(MeterProvider([reader]))
-telemetry = Telemetry.of({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
+telemetry = Telemetry.of({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
 figures = Figures()
 telemetry.start(figures, refresh=None)
 assert telemetry.spans.begin("GET", "d", "GET /x", (), {}).exchange is UNTRACED

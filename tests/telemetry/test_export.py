@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from proxy.model import Verdict
 from proxy.telemetry.export import Hush
+from proxy.telemetry.session import BriefSession
 from proxy.telemetry.setup import FLUSH_SECONDS
 from tests.e2e.backends import answering, backend, fetch
 from tests.e2e.conftest import settings
@@ -148,7 +150,9 @@ async def test_a_collector_that_is_away_is_told_once_and_forgotten_at_stop(
         await receiver.until(lambda: receiver.spans and receiver.metrics)
         await proxy.until(lambda c: c.verdicts.get(Verdict.MATCH) == 4)
     back = [record.getMessage() for record in caplog.records if "exported again" in record.getMessage()]
-    assert sorted(text.split()[0] for text in back) == ["metrics", "spans"]
+    metrics, spans = sorted(back)
+    assert metrics == "metrics are exported again", "they are told since the start: nothing is lost"
+    assert re.fullmatch(r"spans are exported again; at least \d+ were lost meanwhile", spans)
 
 
 def test_the_reason_is_what_was_said_first_without_secrets() -> None:
@@ -161,6 +165,31 @@ def test_the_reason_is_what_was_said_first_without_secrets() -> None:
         assert not hush.filter(logging.LogRecord("x", logging.WARNING, "x.py", 1, text, (), None))
     assert hush.heard() == "Unauthorized for http://[redacted]@collector:4318"
     assert hush.heard() == ""
+
+
+ENDED = b"Content-Length: 2"
+
+
+@pytest.mark.parametrize("length", [ENDED, b"Content-Length: 99999999999", b"Transfer-Encoding: chunked"])
+async def test_little_is_read_of_what_a_collector_answers(length: bytes) -> None:
+    connections: set[asyncio.StreamWriter] = set()
+    sent = 0
+
+    async def answer(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        connections.add(writer)
+        writer.write(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n\r\n" + (b"{}" if length == ENDED else b""))
+        while length != ENDED:
+            writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+            await writer.drain()
+            sent += 0x10000
+
+    async with backend(answer) as url:
+        with BriefSession() as session:
+            for _ in range(2):
+                assert (await asyncio.to_thread(session.get, url, timeout=5)).status_code == 200
+    assert len(connections) == (1 if length == ENDED else 2), "one whose answer ended is used again"
+    assert sent < 32 * 2**20, "what the sockets hold, and no more"
 
 
 async def test_stopping_waits_for_no_collector(

@@ -68,6 +68,30 @@ def test_text_bears_the_trace_and_no_controls(out: tuple[logging.Logger, logging
     assert second.endswith(f"evil\\x0aERROR proxy: all is lost \\x1b]0;x\\x07\\u202e trace={HERE.trace_id}")
 
 
+def test_an_exception_cannot_pass_for_a_line_of_the_log(
+    out: tuple[logging.Logger, logging.Handler, io.StringIO],
+) -> None:
+    logger, handler, stream = out
+    handler.setFormatter(TextFormatter())
+    try:
+        raise ValueError("what\n2026-01-01 00:00:00,000 ERROR proxy: all is lost\r\x1b[2J\u202e")
+    except ValueError:
+        logger.exception("failed")
+    first, *rest = stream.getvalue().split("\n")
+    assert first.endswith("ERROR proxy.test_logs: failed")
+    assert all(line.startswith("    ") for line in rest if line)
+    assert "all is lost\\x0d\\x1b[2J\\u202e" in rest[-2]
+
+
+def test_a_message_that_cannot_be_told_is_a_line() -> None:
+    class Hostile:
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    record = logging.LogRecord("proxy.x", logging.INFO, "x.py", 1, Hostile(), (), None)
+    assert json.loads(JsonFormatter().format(record))["message"].startswith("Hostile")
+
+
 def test_a_line_with_the_wrong_arguments_is_a_line() -> None:
     record = logging.LogRecord("proxy.x", logging.INFO, "x.py", 1, "%d of %d", ("x",), None)
     assert "do not fit" in json.loads(JsonFormatter().format(record))["message"]
@@ -83,6 +107,12 @@ def test_a_line_with_the_wrong_arguments_is_a_line() -> None:
         ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl back", "c2lnbmF0dXJl"),
         ("GET /reset?user=1&access_token=5e55104a failed", "5e55104a"),
         ("GET /x?filter[api_key]=5e55104a&page=2", "5e55104a"),
+        ("could not reach mongodb://me:hun@t/er2@db/x", "er2"),
+        ("connection to 'host=db password=5e55104a user=me' failed", "5e55104a"),
+        ("password='5e5 5104a' host=db", "5104a"),
+        ('answered {"access_token" : "5e55\\"104a", "n": 1}', "104a"),
+        ("back to https://shop/#access_token=5e55104a", "5e55104a"),
+        ("/login?next=%2F%3Ftoken%3D5e55104a", "5e55104a"),
         ("[SQL: INSERT INTO t VALUES (?)]\n[parameters: ('5e55104a',)]", "5e55104a"),
     ],
 )
@@ -104,7 +134,23 @@ def test_ordinary_words_are_left(text: str) -> None:
     assert scrubbed(text) == text
 
 
-@pytest.mark.parametrize("piece", ["?a", "x://", "eyJ", "bearer ", "authorization", "?" + "token", ".", "a=", "\u2028"])
+HOSTILE = [
+    "?a",
+    "x://",
+    "x://@",
+    "'token':",
+    "token=",
+    "'token':\"\\",
+    "eyJ",
+    "bearer ",
+    "authorization",
+    "?token",
+    ".",
+    "a=",
+]
+
+
+@pytest.mark.parametrize("piece", [*HOSTILE, "\u2028"])
 def test_a_hostile_line_takes_no_longer_than_its_length(piece: str) -> None:
     began = time.perf_counter()
     scrubbed(piece * (32 * 1024 // len(piece)))
@@ -127,12 +173,13 @@ def test_a_target_is_told_by_its_shape(target: str, shape: str) -> None:
 
 
 VERBOSE = """
-import logging, sys
+import logging, sys, warnings
 from proxy.telemetry.logs import start_logging
 start_logging(sys.argv[1], verbose=True, stream=sys.stderr)
 logging.getLogger("proxy.x").debug("ours")
 logging.getLogger("aiosqlite").debug("INSERT 5e55104a")
 logging.getLogger("other").info("theirs")
+warnings.warn("look", RuntimeWarning)
 """
 
 
@@ -140,7 +187,8 @@ logging.getLogger("other").info("theirs")
 def test_verbose_is_about_our_own_lines(kind: str) -> None:
     done = subprocess.run([sys.executable, "-c", VERBOSE, kind], capture_output=True, text=True, timeout=60, check=True)
     lines: list[Any] = done.stderr.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert "ours" in lines[0]
     assert "theirs" in lines[1]
+    assert "py.warnings" in lines[2]
     assert "5e55104a" not in done.stderr
