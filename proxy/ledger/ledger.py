@@ -356,15 +356,14 @@ class Ledger(LedgerReader):
 
     def _spoiled(self, error: Exception) -> None:
         """Something in the batch cannot be stored at all: give up its traces, then its findings, never its counts."""
-        batch = self._batch
+        batch, told = self._batch, self.store.reason(error)
+        # What a database says may quote whole rows, in the statement and beside it; of that the reason is enough.
+        log.error("the ledger could not be written: %s", told, exc_info=None if isinstance(error, Trouble) else error)
         if batch is not None:
             given_up = "traces" if batch.details.traces else "findings"
-            log.error(
-                "a batch could not be written; its %s are given up, its counts are kept", given_up, exc_info=error
-            )
+            log.error("the batch's %s are given up, its counts are kept", given_up)
             self._batch, self._packed = batch.lighter(), ()
             self._lost_traces += len(batch.details.traces)
             if not batch.details.traces:
                 self._tally.details.given_up(batch.details)
-        # Not the error itself: it may quote the statement with all the values.
-        self._health.failed(f"{self.store.reason(error)} ({type(error).__name__})")
+        self._health.failed(f"{told} ({type(error).__name__})")

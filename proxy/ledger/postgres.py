@@ -69,7 +69,8 @@ class PostgresStore:
         schema = SCHEMA if found is None else found[1]
         if not SCHEMA_NAME.fullmatch(schema):
             raise LedgerError(
-                "ledger.url: the schema must be small letters, digits and _, not beginning with a digit or pg_, at most 63"
+                "ledger.url: the schema must be small letters, digits and _, at most 63, not beginning with a digit "
+                "or pg_"
             )
         dsn = _SCHEMA_PART.sub("", url).rstrip("?&")
         try:
@@ -161,7 +162,12 @@ class PostgresStore:
             connection.execute(text(f'CREATE SCHEMA "{self.schema}"'))
 
     def tables(self, connection: Connection) -> set[str]:
-        return set(inspect(connection).get_table_names(schema=self.schema))
+        found = set(inspect(connection).get_table_names(schema=self.schema))
+        usable = text("SELECT has_schema_privilege(:schema, 'USAGE')")
+        if found and not connection.scalar(usable, {"schema": self.schema}):
+            # The server passes over such a schema, and says of its tables that they do not exist.
+            raise asyncpg.InsufficientPrivilegeError(f"permission denied for schema {self.schema}")
+        return found
 
     async def sight(self, engine: AsyncEngine, ledger: bytes, run: str) -> Sight:
         """A ledger in the place of a dropped one has another id; one from a backup may not know the run."""
@@ -186,6 +192,8 @@ class PostgresStore:
             told = f"another process has been writing for more than {LOCK_SECONDS:g} s"
         elif isinstance(cause, TimeoutError):
             told = "it does not answer"
+        elif isinstance(cause, asyncpg.InternalClientError):  # "cannot switch to state 12" and the like
+            told = "the connection broke off"
         elif isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError):
             told += "; correct the user and the password in ledger.url"
         elif isinstance(cause, asyncpg.InsufficientPrivilegeError):
@@ -196,10 +204,9 @@ class PostgresStore:
 
     def _right(self, told: str) -> str:
         if " for table " in told or " for schema " in told:
-            schema = f'SCHEMA "{self.schema}" TO its_name'
+            of = f'SCHEMA "{self.schema}" TO its_name'
             return (
-                f"; let its owner give the account the right, to look on: GRANT USAGE ON {schema}; "
-                f"GRANT SELECT ON ALL TABLES IN {schema}"
+                f"; let the owner give the account the rights: GRANT USAGE ON {of}; GRANT SELECT ON ALL TABLES IN {of}"
             )
         return f'; give the account the schema: CREATE SCHEMA "{self.schema}" AUTHORIZATION its_name'
 
@@ -226,7 +233,7 @@ class PostgresStore:
             )
         except (OSError, asyncpg.TargetServerAttributeNotMatched):  # a refused certificate is a ValueError, too
             raise
-        except (ValueError, asyncpg.ClientConfigurationError) as error:
+        except (ValueError, OverflowError, asyncpg.ClientConfigurationError) as error:  # OverflowError: of the port
             # The text may quote what it could not read, a part of a password for instance.
             raise LedgerError(f"ledger.url cannot be used: {type(error).__name__} while reading it") from None
 

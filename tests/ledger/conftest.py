@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from proxy.demo.servers import PostgresServer
 from tests.conftest import administer
-from tests.ledger.support import Home, PostgresHome, make
+from tests.ledger.support import Home, PostgresHome, Spot, make
 
 DATABASE = "shadowread_ledgers"
 MADE = "a_db"
@@ -34,10 +35,25 @@ def postgres_home(ledgers: str, tmp_path: Path) -> PostgresHome:
     return PostgresHome(ledgers, tmp_path)
 
 
+@pytest.fixture
+def spot(postgres_home: PostgresHome) -> Spot:
+    return postgres_home / "a.db"
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables, to be copied: migrating takes most of the time of a short test."""
+    path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    with asyncio.Runner() as runner:
+        runner.run(make(path))
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    """Where the ledgers of a test lie: a folder, or a database."""
+    """Where the ledgers of a test lie, one of them there already: a folder, or a database."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_ledger"), tmp_path / "a.db")
         return tmp_path
     found: PostgresHome = request.getfixturevalue("postgres_home")
     return found

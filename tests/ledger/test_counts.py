@@ -64,9 +64,9 @@ async def test_by_route_and_minute(home: Home) -> None:
         ]
 
 
-async def test_a_verdict_that_goes_missing_shows(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_verdict_that_goes_missing_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The books are kept apart: a fault in one is not copied to the other."""
-    async with opened(home / "a.db") as ledger:
+    async with opened(tmp_path / "a.db") as ledger:
         exchange(ledger)
         with monkeypatch.context() as patched:
             patched.setattr(Slot, "count", lambda *_: None)
@@ -76,12 +76,12 @@ async def test_a_verdict_that_goes_missing_shows(home: Home, monkeypatch: pytest
             assert (counts.observed, counts.verdicts) == (2, {Verdict.MATCH: 1})
             assert not counts.balanced
             await ledger.flush()
-    async with reading(home / "a.db") as reader:
+    async with reading(tmp_path / "a.db") as reader:
         assert not (await reader.domains())["users"].balanced
 
 
-async def test_a_second_outcome_is_ignored_and_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_a_second_outcome_is_ignored_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         ticket = ledger.begin("users", "GET /u")
         ledger.record(ticket, outcome())
         ledger.record(ticket, outcome(Verdict.DIFF))
@@ -90,16 +90,16 @@ async def test_a_second_outcome_is_ignored_and_told(home: Home, caplog: pytest.L
     assert "a second outcome (diff)" in caplog.text
 
 
-async def test_an_outcome_counts_where_its_ticket_was_begun(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_an_outcome_counts_where_its_ticket_was_begun(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         ledger.record(ledger.begin("users", "GET /u"), outcome(domain="other", route="GET /o"))
         domains = await ledger.domains()
         assert list(domains) == ["users"]
         assert_balanced(domains)
 
 
-async def test_a_time_without_zone_counts_nothing(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_a_time_without_zone_counts_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         ticket = ledger.begin("users", "GET /u")
         with pytest.raises(TypeError):
             ledger.record(ticket, outcome(at=START.replace(tzinfo=None)))
@@ -118,32 +118,32 @@ async def test_what_is_under_way_at_the_end_is_lost(home: Home) -> None:
         assert (counts.observed, counts.under_way) == (3, 0)
 
 
-async def test_closing_twice_and_asking_afterwards(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_closing_twice_and_asking_afterwards(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         exchange(ledger)
         await asyncio.gather(ledger.close(), ledger.close())
         await ledger.flush()
         assert observed(await ledger.domains()) == 1
 
 
-async def test_names_beyond_all_measure_are_kept_apart(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_names_beyond_all_measure_are_kept_apart(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         for ending in "ab":
             exchange(ledger, route="GET /" + "é" * 3_000 + ending)
         await crash(ledger)
-    async with opened(home / "a.db") as ledger:
+    async with opened(tmp_path / "a.db") as ledger:
         counts = (await ledger.domains())["users"]
         assert counts.verdicts == {Verdict.LOST: 2}
         assert len(counts.routes) == 2
 
 
-async def test_more_routes_than_one_segment_of_the_journal(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_more_routes_than_one_segment_of_the_journal(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         for n in range(200):
             for _ in range(n % 3 + 1):
                 ledger.begin("users", f"GET /{n}")
         await crash(ledger)
-    async with opened(home / "a.db") as ledger:
+    async with opened(tmp_path / "a.db") as ledger:
         routes = (await ledger.domains())["users"].routes
         assert {route: one.observed for route, one in routes.items()} == {f"GET /{n}": n % 3 + 1 for n in range(200)}
 
@@ -206,7 +206,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(operations)
 def test_identity_after_each_of_any_operations(steps: list[tuple[str, object]]) -> None:
     asyncio.run(_follow(steps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -40,8 +41,8 @@ async def test_differences_at_one_pattern_are_one_finding(home: Home) -> None:
         assert await reader.finding("no such") is None
 
 
-async def test_only_a_settled_difference_is_a_finding(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_only_a_settled_difference_is_a_finding(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         for verdict in (Verdict.TRANSIENT, Verdict.UNSTABLE):
             exchange(ledger, verdict, differences=(difference(),), trace=trace(verdict.value, verdict=verdict))
         assert await ledger.findings() == []
@@ -132,9 +133,9 @@ async def test_waiting_traces_are_bounded_and_those_dropped_are_counted(
         assert (found.exchanges, found.first_trace, found.last_trace) == (10, "t0", "t9")
 
 
-async def test_traces_wait_within_so_many_bytes_of_memory(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_traces_wait_within_so_many_bytes_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(details_module, "QUEUE_BYTES", 100_000)
-    async with opened(home / "a.db") as ledger:
+    async with opened(tmp_path / "a.db") as ledger:
         for n in range(5):  # each letter takes four bytes
             diff(ledger, f"t{n}", primary_body="\U0001f600" * 10_000, at=START + timedelta(seconds=n))
         assert (ledger.recording.traces, ledger.recording.dropped_traces) == (2, 3)

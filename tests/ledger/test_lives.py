@@ -160,10 +160,10 @@ async def test_closed_by_hand_and_returned_only_by_what_was_seen_after_that(home
             assert (found.state, found.returned_at) == (FindingState.RETURNED, at + MICROSECOND)
 
 
-async def test_accepted_through_its_date_and_open_from_the_next_day(home: Home) -> None:
+async def test_accepted_through_its_date_and_open_from_the_next_day(tmp_path: Path) -> None:
     clock = Clock()
     word = Acceptance("mara", "old rows", date(2026, 3, 2), START)
-    async with opened(home / "a.db", clock=clock, gone_after=2) as ledger:
+    async with opened(tmp_path / "a.db", clock=clock, gone_after=2) as ledger:
         with pytest.raises(LedgerError, match="no finding has the id"):
             await ledger.write(lambda c: accept(c, ID, word))
         diff(ledger, "t1", at=clock.now)
@@ -192,8 +192,8 @@ async def test_accepted_through_its_date_and_open_from_the_next_day(home: Home) 
         assert (found.state, found.acceptance) == (FindingState.RETURNED, None)
 
 
-async def test_differences_that_a_gap_explains_are_counted_apart_and_stay_differences(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_differences_that_a_gap_explains_are_counted_apart_and_stay_differences(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         two = (difference("$.list[0].x"), difference("$.list[1].x"))
         for explained, counted in ((True, (2, 2)), (False, (4, 2)), (True, (6, 4))):
             ledger.record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -102,9 +103,9 @@ def test_a_domain_that_nobody_asked_and_one_whose_books_do_not_balance_are_close
     assert domain_summary(Stage.SHADOW, torn, decision(torn))["gate"] == "closed"
 
 
-async def test_where_the_primary_disagreed_with_itself_a_route_was_not_verified(home: Home) -> None:
+async def test_where_the_primary_disagreed_with_itself_a_route_was_not_verified(tmp_path: Path) -> None:
     """A quiet route that is never stable is lost in the domain's rate of unstable comparisons."""
-    async with opened(home / "a.db") as ledger:
+    async with opened(tmp_path / "a.db") as ledger:
         exchange(ledger)
         exchange(ledger, Verdict.UNSTABLE)
         exchange(ledger, Verdict.UNSTABLE, route="GET /v")

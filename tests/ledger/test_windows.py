@@ -77,8 +77,8 @@ async def test_the_same_parts_continue_and_others_begin_with_nothing(home: Home)
         assert await reader.windows("nobody") == []
 
 
-async def test_an_exchange_belongs_to_the_window_that_it_was_begun_in(home: Home) -> None:
-    path = home / "a.db"
+async def test_an_exchange_belongs_to_the_window_that_it_was_begun_in(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
     async with opened(path) as ledger:
         first = ledger.enter("users", A, START)
         ticket = ledger.begin("users", "GET /u")
@@ -92,8 +92,8 @@ async def test_an_exchange_belongs_to_the_window_that_it_was_begun_in(home: Home
         assert rows_of(path, 'SELECT "window", n FROM verdicts') == [(first.id, 1)]
 
 
-async def test_known_gaps_are_diffs_that_are_counted_apart(home: Home) -> None:
-    async with opened(home / "a.db") as ledger:
+async def test_known_gaps_are_diffs_that_are_counted_apart(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as ledger:
         exchange(ledger, Verdict.DIFF, differences=(difference(),), known_gap=True)
         exchange(ledger, Verdict.DIFF, differences=(difference(),))
         for _ in range(2):
@@ -291,9 +291,9 @@ async def test_of_long_past_windows_the_sums_are_kept(home: Home, monkeypatch: p
         assert (await ledger.findings())[0].exchanges == 10
 
 
-async def test_many_windows_do_not_make_the_journal_grow(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_windows_do_not_make_the_journal_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housing_module, "MOST_UNUSED", 100)
-    path = home / "a.db"
+    path = tmp_path / "a.db"
     async with opened(path) as ledger:
         held = ledger.begin("users", "GET /held")
         for n in range(30):
@@ -302,7 +302,7 @@ async def test_many_windows_do_not_make_the_journal_grow(home: Home, monkeypatch
                 exchange(ledger, route=f"GET /{route}")
             await ledger.flush()
         assert len(ledger._tally.slots) <= 2 * 20 + 1
-        (found,) = home.glob("*.journal")
+        (found,) = tmp_path.glob("*.journal")
         assert found.stat().st_size <= journal_module.HEADER_BYTES + 4 * journal_module.SEGMENT_BYTES
         ledger.begin("users", "GET /0")
         await crash(ledger)
@@ -331,8 +331,8 @@ async def test_a_new_file_in_the_place_of_a_deleted_one_knows_the_window(home: H
         assert (counts.window, counts.verdicts, len(counts.tolerated)) == (window, {Verdict.DIFF: 1}, 1)
 
 
-async def test_time_watched_goes_with_a_deleted_file(home: Home) -> None:
-    path, clock = home / "a.db", Clock()
+async def test_time_watched_goes_with_a_deleted_file(tmp_path: Path) -> None:
+    path, clock = tmp_path / "a.db", Clock()
     async with opened(path, clock=clock) as ledger:
         ledger.enter("users", A, clock())
         ledger.keep_watch("users", Watch(START, clock.tick(hours=24)))
