@@ -10,7 +10,7 @@ from proxy.admin.evidence import UnknownNameError
 from proxy.errors import LedgerError
 from proxy.ledger import Finding, FindingState, Ledger
 from proxy.model import Trace
-from proxy.sweep.replay import Replay, findings_in
+from proxy.sweep.replay import NOT_READ, Replay, findings_in
 from proxy.tasks import TaskGroup
 from proxy.verify.case import Chance
 from proxy.verify.verifier import Verifier
@@ -60,16 +60,18 @@ class Replays:
         await asyncio.wait({task}, timeout=self.seconds)
         if errors:
             raise errors[0]
+        if answers:
+            return answers[0]
         late = f"it takes more than {self.seconds:g} s and goes on; look again later"
-        return answers[0] if answers else ReplayAnswer("unknown", late, None)
+        return ReplayAnswer("unknown", "it broke off; the log of the process says why" if task.done() else late, None)
 
     async def _replay(self, stored: Trace) -> ReplayAnswer:
         kept = self._verifier.remembered.get(stored.id) is not None
         again = Replay(self._verifier, self._ledger, self._chance, (), self._verifier.remembered)
         found = await again.trace(stored)
-        text = f"{found.text}; " + (
-            "read with the request as it came" if kept else "read from the stored request, which bears no secrets"
-        )
+        text = found.text
+        if not text.startswith(NOT_READ):
+            text += "; read " + ("with the request as it came" if kept else "from the stored request, without secrets")
         if found.answer == "gone":
             text += await self._close(again, sorted(findings_in(stored)))
         return ReplayAnswer(found.answer, text, found.again)

@@ -124,7 +124,7 @@ async def _strings(request: web.Request, *known: str) -> dict[str, str]:
         raise RefusedError(Refused("send JSON, as application/json"), HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     try:
         found = json.loads(await request.read() or b"{}")
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, web.RequestPayloadError) as error:
         raise RefusedError(Refused(f"this is no JSON: {error}"), HTTPStatus.BAD_REQUEST) from error
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise RefusedError(Refused("send an object of strings"), HTTPStatus.BAD_REQUEST)

@@ -79,12 +79,14 @@ class DomainGauges:
         self._now = now
         self._last: _Told | None = None
 
-    def show(self, seen: Sequence[Seen], findings: Mapping[tuple[str, str], int]) -> None:
-        """From now on tell `seen`, and how many findings (`findings_by_state`) each domain has."""
+    def show(self, seen: Sequence[Seen], findings: Mapping[tuple[str, str], int] | None) -> None:
+        """From now on tell `seen`, and how many findings (`findings_by_state`) each domain has; nothing of findings
+        where that is None, which is not known to be zero."""
         counted: Samples = {
             (name, state.value): float(findings.get((name, state.value), 0))
-            for name in self._settings.domains
+            for name in (() if findings is None else self._settings.domains)
             for state in FindingState
+            if findings is not None
         }
         self._last = _Told(self._now(), seen, counted)
 

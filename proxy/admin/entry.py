@@ -174,7 +174,7 @@ async def form(request: web.Request) -> dict[str, str]:
         )
     try:
         sent = await request.post()
-    except ValueError as error:
+    except (ValueError, LookupError, web.RequestPayloadError) as error:
         raise RefusedError(Refused(f"the form cannot be read: {error}"), HTTPStatus.BAD_REQUEST) from error
     fields = {name: value for name, value in sent.items() if isinstance(value, str)}
     if len(fields) != len(sent) or len(sent) > FORM_FIELDS:

@@ -98,7 +98,9 @@ class Events:
         self._desk = desk
         self._sleep = sleep
         self._listeners: set[_Listener] = set()
-        self._producer = TaskGroup(1)
+        # Two, since one that has just returned is held until the loop's next turn.
+        self._producers = TaskGroup(2)
+        self._running = False
         self._stopped = False
         self._told: tuple[str, Mapping[str, str]] = "", {}
 
@@ -108,7 +110,7 @@ class Events:
     @property
     def producing(self) -> bool:
         """Whether anything is looked at; only while somebody listens."""
-        return len(self._producer) > 0
+        return self._running
 
     async def handle(self, request: web.Request, alive: Alive) -> web.StreamResponse:
         """Tell one listener, until they go, are let go, or `alive` says no. Raises BadQueryError, UnknownNameError."""
@@ -119,8 +121,8 @@ class Events:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "5"})
         listener = self._listener(request, asked, alive)
         self._listeners.add(listener)
-        if not self._producer:
-            self._producer.start(self._produce(), name="admin events")
+        if not self._running:
+            self._running = self._producers.start(self._produce(), name="admin events") is not None
         try:
             return await self._tell(request, listener)
         finally:
@@ -131,7 +133,7 @@ class Events:
         self._stopped = True
         for listener in self._listeners:
             listener.end()
-        await self._producer.drain(0)
+        await self._producers.drain(0)
 
     def _listener(self, request: web.Request, asked: LiveQuery, alive: Alive) -> _Listener:
         seen, _, version = request.headers.get("Last-Event-ID", "").rpartition("-")
@@ -169,15 +171,21 @@ class Events:
 
     async def _produce(self) -> None:
         ticks = 0
-        while self._listeners:
-            for listener in list(self._listeners):
-                if not listener.alive():
-                    listener.end()
-            await self._hear()
-            if ticks % TICKS_OF_A_CHANGE == 0:
-                await self._look()
-            ticks += 1
-            await self._sleep(TICK)
+        try:
+            while self._listeners:
+                for listener in list(self._listeners):
+                    if not listener.alive():
+                        listener.end()
+                await self._hear()
+                if ticks % TICKS_OF_A_CHANGE == 0:
+                    await self._look()
+                ticks += 1
+                await self._sleep(TICK)
+        finally:
+            self._running = False
+            # Only after a fault is anybody left: they are to see that the line is broken, and come again.
+            for listener in self._listeners:
+                listener.end()
 
     async def _hear(self) -> None:
         tail = self._desk.tail

@@ -26,6 +26,7 @@ from proxy.admin.guard import DATA_POLICY, PAGE_POLICY, SECURITY_FIELDS, host_al
 from proxy.admin.pages import PAGES, error_page
 from proxy.admin.queries import BadQueryError
 from proxy.admin.refusals import RefusedError
+from proxy.admin.request_log import request_log
 from proxy.admin.session import login_path
 from proxy.admin.snapshot import Snapshot
 from proxy.admin.trees import Trees
@@ -97,7 +98,10 @@ class AdminSite:
             app.router.add_get(path, handler, allow_head=not path.startswith(NO_HEAD))
         for path, handler in self.changes().items():
             app.router.add_post(path, handler)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        # Nobody packs a form of ours: what is packed is taken as it came, and refused.
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=request_log(), auto_decompress=False, shutdown_timeout=1.0
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._asked_port).start()

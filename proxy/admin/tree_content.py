@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from proxy.admin.desk import Desk
 from proxy.admin.evidence import UnknownNameError
 from proxy.admin.queries import BadQueryError, number_of, parameters
 from proxy.admin.tree_work import Listed, NoPlaceError, Outlined
-from proxy.admin.trees import TOO_LONG
+from proxy.admin.trees import DIED, TOO_LONG
 from proxy.errors import LedgerError
 from proxy.model import Trace
 from proxy.verify.work import WorkTimeoutError
@@ -112,14 +113,22 @@ async def listed_of(desk: Desk, id_: str, asked: TreeQuery) -> Listed:
         raise UnknownNameError(str(error)) from error
     except WorkTimeoutError as error:
         raise LedgerError(TOO_LONG) from error
+    except BrokenProcessPool as error:
+        raise LedgerError(DIED) from error
 
 
 def outline_content(trace: Trace, found: Outlined) -> dict[str, Any]:
     """`why` says why there are no rows, empty where there are; `hidden` numbers the differences that found no room."""
+    why, remarks = found.why, found.remarks
+    if why and trace.primary_body == trace.shadow_body == "":
+        why = "neither answer had a body"
+    lone = [side for side, text in (("primary", trace.primary_body), ("shadow", trace.shadow_body)) if text]
+    if found.rows and len(lone) == 1:
+        remarks = (f"only the {lone[0]}'s body is kept{_not_kept(trace)}: of the other nothing can be said", *remarks)
     return {
         "trace": trace.id,
-        "why": found.why and f"{found.why}{_not_kept(trace)}",
-        "remarks": list(found.remarks),
+        "why": why and f"{why}{_not_kept(trace)}",
+        "remarks": list(remarks),
         "rows": found.rows,
         "hidden": list(found.hidden),
     }

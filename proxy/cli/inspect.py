@@ -115,7 +115,11 @@ async def _ids(settings: Settings) -> list[Line]:
 
 async def _ledger(settings: Settings) -> list[Line]:
     if settings.ledger.url.startswith(PREFIXES):
-        return await _ledger_in_postgres(PostgresStore.of(settings.ledger.url, settings.ledger.journal))
+        try:
+            store = PostgresStore.of(settings.ledger.url, settings.ledger.journal)
+        except LedgerError as error:
+            return [Line("ledger", "ledger.url", False, str(error), "correct ledger.url")]
+        return await _ledger_in_postgres(store)
     where = settings.ledger.url
     try:
         path = path_of(where)

@@ -19,6 +19,8 @@ from proxy.verify.verifier import NotClaimedError
 
 MOST_TRACES = 20
 """Traces of one finding that are read again: the first one, and the newest."""
+NOT_READ = "cannot be read again"
+"""How the text of a stored exchange begins of which nothing was asked."""
 _READS = frozenset({"GET", "HEAD"})
 _MADE_ANEW = frozenset({"host", "content-length", "transfer-encoding", "connection", "x-shadow-read"})
 
@@ -147,7 +149,7 @@ class Replay:
             self._read[trace.id] = (trace, await self._ask(trace))
         asked = self._read[trace.id][1]
         if isinstance(asked, str):
-            return Replayed(trace.id, trace.route, trace.target, "unknown", f"cannot be read again: {asked}")
+            return Replayed(trace.id, trace.route, trace.target, "unknown", f"{NOT_READ}: {asked}")
         answer, text = answer_to(trace, asked, wanted)
         return Replayed(trace.id, trace.route, trace.target, answer, text, asked.trace_id)
 

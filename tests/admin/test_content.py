@@ -13,7 +13,7 @@ from proxy.admin.snapshot import Snapshot
 from proxy.errors import LedgerError
 from proxy.ledger import schema
 from tests.admin.conftest import Site
-from tests.admin.recorded import AT
+from tests.admin.recorded import AT, DAY
 
 
 async def ask(site: Site, path: str) -> dict[str, Any]:
@@ -136,3 +136,49 @@ async def test_those_who_look_at_once_share_one_picture(site: Site, monkeypatch:
     failed = await asyncio.gather(*(snapshot.overview() for _ in range(5)), return_exceptions=True)
     assert {str(one) for one in failed} == {"the file is gone"}
     assert looks == 4
+
+
+async def test_a_picture_that_is_broken_off_leaves_no_old_one_for_new(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, now = 0.0, AT
+    evidence = Evidence(site.settings, site.ledger, now=lambda: now)
+    snapshot = Snapshot(evidence, clock=lambda: clock)
+    await snapshot.overview()
+    overview, now = evidence.overview, AT + DAY
+
+    async def breaks() -> Any:
+        raise RuntimeError("a fault")
+
+    async def hangs() -> Any:
+        await asyncio.Event().wait()
+
+    clock = 10.0
+    monkeypatch.setattr(evidence, "overview", breaks)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            await snapshot.overview()
+    monkeypatch.setattr(evidence, "overview", hangs)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(snapshot.overview(), 0.01)
+    monkeypatch.setattr(evidence, "overview", overview)
+    clock = 10.5
+    assert (await snapshot.overview()).at == AT + DAY, "looked at anew, although one was begun within the second"
+
+
+async def test_domains_are_told_while_findings_cannot_be_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreadable(_question: object) -> Any:
+        raise LedgerError("the disk is gone")
+
+    monkeypatch.setattr(site.ledger, "ask", unreadable)
+    for one in (await ask(site, "/api/v1/domains"))["domains"]:
+        assert one["gate"] == "closed", "nothing is open on evidence that nobody can read"
+        assert any("the disk is gone" in reason for reason in one["reasons"])
+    page = await site.get("/", Accept="text/html")
+    assert (page.status, "the disk is gone" in await page.text()) == (200, True)
+    metrics = await (await site.get("/metrics")).text()
+    assert 'shadowread_gate_open{domain="users"} 0.0' in metrics
+    assert "shadowread_findings{" not in metrics, "how many there are is not known, least of all as none"
+    for path in ("/findings/x", "/decisions", "/domains/users"):
+        answer = await site.get(path, Accept="text/html")
+        assert (answer.status, "the disk is gone" in await answer.text()) in ((503, True), (404, False)), path

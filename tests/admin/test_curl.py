@@ -49,7 +49,9 @@ async def test_a_shell_gives_curl_what_was_asked(tmp_path: Path, text: str) -> N
         "http://127.0.0.1:5001", "GET", f"/{text}?q={text}&r", [("X-Text", text), ("Authorization", f"Bearer {TAG}")]
     )
     found = await words(made.command, tmp_path, AUTHORIZATION="s3cret 'x' $y")
-    assert f"http://127.0.0.1:5001/{text}?q={text}&r" in found
+    # A mark of a fragment would end what curl sends.
+    asked = text.replace("#", "%23")
+    assert f"http://127.0.0.1:5001/{asked}?q={asked}&r" in found
     assert [found[n + 1] for n, word in enumerate(found) if word == "--header"] == [
         f"X-Text: {text}",
         "Authorization: Bearer s3cret 'x' $y",
@@ -71,7 +73,7 @@ def test_what_is_hidden_becomes_variables_that_bear_its_name() -> None:
     assert "'X-Api-Key: '\"${TOKEN}\"" in made.command
 
 
-@pytest.mark.parametrize("name", ["PATH", "home", "LD_PRELOAD", "IFS", "1st", "bash_env"])
+@pytest.mark.parametrize("name", ["PATH", "home", "LD_PRELOAD", "IFS", "1st", "bash_env", "seconds"])
 def test_variables_that_mean_something_to_the_shell_are_not_taken(name: str) -> None:
     (variable,) = curl("http://h", "GET", "/", [(name, TAG)]).variables
     assert variable.startswith("HIDDEN_")
@@ -82,8 +84,14 @@ def test_fields_of_the_connection_and_fields_that_cannot_be_typed_are_left_out()
     assert "Host" not in made.command
     assert "Length" not in made.command
     assert "\x1b" not in made.command
-    assert made.notes == ("The field X-Bad has control characters and is left out.",)
+    assert made.notes == ("The field X-Bad has characters that cannot be typed and is left out.",)
     assert "'X-Empty;'" in made.command
+
+
+def test_what_a_page_would_show_as_something_else_is_encoded() -> None:
+    made = curl("http://h", "GET", "/a\u202eb\x85?c#d", [("X-Bidi", "a\u202eb")])
+    assert "'http://h/a%E2%80%AEb%C2%85?''c%23d'" in made.command.replace("?c", "?''c")
+    assert len(made.notes) == 1
 
 
 def test_methods_with_bodies_say_that_the_body_is_not_kept() -> None:

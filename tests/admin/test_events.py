@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from comparators.model import Difference, Kind
 from proxy.admin import events
@@ -206,3 +209,53 @@ async def test_silence_is_broken_for_those_between(open_site: Site, monkeypatch:
         async with asyncio.timeout(10):
             assert await stream.answer.content.readline() == b": still here\n"
     assert first.id.endswith(first.data["version"])
+
+
+async def test_a_fault_of_the_producer_breaks_the_line_and_leaves_nobody_waiting(
+    open_site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def breaks(_events: object) -> None:
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(events.Events, "_look", breaks)
+        async with listening(open_site) as stream:
+            assert await stream.ended()
+    assert "a fault" in caplog.text
+    async with listening(open_site) as stream:
+        await stream.next("changed")
+
+
+async def test_one_who_comes_as_the_producer_ends_is_told_all_the_same(
+    open_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its last step and the loop's next turn the old producer is still held."""
+    made = open_site.site.events
+    request = make_mocked_request("GET", "/api/v1/events", transport=Mock(is_closing=lambda: False))
+    began: list[asyncio.Future[web.StreamResponse]] = []
+    told: list[set[str] | None] = []
+
+    async def tell(_events: object, _request: object, listener: Any) -> web.StreamResponse:
+        await listener.wake.wait()
+        told.append(listener.changed)
+        return web.Response()
+
+    class Ending(set[Any]):
+        def __bool__(self) -> bool:
+            if not len(self) and not began:
+                monkeypatch.setattr(events.Events, "_tell", tell)
+                began.append(asyncio.ensure_future(made.handle(request, lambda: True)))
+            return len(self) > 0
+
+    async with listening(open_site) as stream:
+        await stream.next("changed")
+        made._listeners = Ending(made._listeners)
+    await open_site.until(lambda: bool(told))
+    assert told == [{"chat", "payments", "users"}]
+
+
+async def test_a_stored_decision_is_told(open_site: Site) -> None:
+    async with listening(open_site) as stream:
+        await stream.next("changed")
+        await open_site.get("/api/v1/gates/chat", Authorization="")
+        assert (await stream.next("changed")).data["domains"] == ["chat"]

@@ -133,7 +133,6 @@ async def plant(site: Site) -> str:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", PLAIN_PATHS)
-@pytest.mark.asyncio(loop_scope="module")
 async def test_every_page_keeps_its_promises(pages: Pages, path: str) -> None:
     page = await see(pages, path)
     assert page.one("h1").text
@@ -204,22 +203,6 @@ async def test_the_front_page_shows_what_its_json_says(pages: Pages) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_domains_are_filtered_and_sorted_by_the_address(pages: Pages) -> None:
-    async def names(query: str) -> list[str]:
-        page = await see(pages, f"/?{query}")
-        return [one.text for one in page.one(id="domains").all("th", class_="name") for one in one.all("a")]
-
-    assert await names("gate=closed") == ["payments", "chat"]
-    assert await names("q=AY") == ["payments"]
-    assert await names("sort=-name") == ["users", "payments", "chat"]
-    assert await names("sort=comparisons&q=") == ["chat", "payments", "users"]
-    page = await see(pages, "/?sort=-comparisons")
-    assert page.one("th", aria_sort="descending").text == "Compared"
-    for wrong in ("sort=x", "gate=ajar", "nope=1", "q=a&q=b"):
-        await see(pages, f"/?{wrong}", 400)
-
-
-@pytest.mark.asyncio(loop_scope="module")
 async def test_an_open_gate_names_the_flags_and_the_way_back(pages: Pages) -> None:
     answer = (await see(pages, "/domains/users")).one(id="answer").text
     assert "may flip" in answer
@@ -239,17 +222,15 @@ async def test_a_domain_page_tells_what_would_open_the_gate_and_what_it_rests_on
     assert "fails" in first.text
     for one in told["conditions"]:
         row = conditions[one["name"].replace("_", " ")].text
-        assert " ".join(one["text"].split()) in row
-        assert " ".join(one["remedy"].split()) in row
+        for text in (one["text"], one["remedy"]):
+            # What stands between backticks is set as code.
+            assert " ".join(text.replace("`", "").split()) in row
     evidence = page.one(id="evidence").text
     assert "$.requestId of GET /api/payments: text, 40 tried, none seen" in evidence
     assert "2\u00d7 date_format at $.at by $..at" in evidence or "6\u00d7 date_format at $.at by $..at" in evidence
     assert "health: proven" in evidence
     assert "No holes" in evidence
     assert [one.text for one in page.one(id="findings").all("a", class_="path")] == ["$.amount", "$.items"]
-    routes = (await see(pages, "/domains/users?sort=-route")).one(id="routes").one("tbody")
-    assert [one.text for one in routes.all("th")] == ["GET /api/users/{id}", "GET /api/users"]
-    await see(pages, "/domains/users?sort=mood", 400)
     users = await see(pages, "/domains/users?q=deleted")
     assert "$.deletedAt of GET /api/users/{id}: there in 15 of 15, null in 15" in users.one(id="evidence").text
 
@@ -325,16 +306,6 @@ async def test_what_was_typed_stays_when_a_form_is_refused(site: Site) -> None:
     assert page.one("input", name="until").attributes["value"] == "2026-12-31"
     assert page.one("textarea", name="why").attributes["aria-invalid"] == "true"
     assert page.one(id="refused").attributes["role"] == "alert"
-
-
-@pytest.mark.asyncio(loop_scope="module")
-async def test_traces_are_paged_by_links(pages: Pages) -> None:
-    seen, path = [], "/traces?limit=2&domain=payments"
-    while path:
-        page = await see(pages, path)
-        seen += [one.attributes["href"] for one in page.one(id="traces").all("a", class_="path")]
-        path = next((one.attributes["href"] for one in page.all("a", rel="next")), "")
-    assert seen == ["/traces/trace0002", "/traces/trace0001", "/traces/trace0000"]
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -131,6 +131,7 @@ async def test_what_is_no_longer_remembered_is_not_made_up(tmp_path: Path) -> No
         told = await made.replay(trace)
         assert told["answer"] == "unknown"
         assert "Authorization is redacted" in told["text"]
+        assert "; read from" not in told["text"], "it was not read at all"
         assert made.primary.heads == [], "nothing was sent with a tag in the place of a credential"
         async with made.client.post(f"{made.url}/api/v1/traces/none/replay", json={}) as answer:
             assert answer.status == 404
@@ -152,6 +153,38 @@ async def test_a_replay_that_takes_long_goes_on_and_others_wait(tmp_path: Path) 
         await made.traces(1 + AT_ONCE)
         await replays.stop()
         assert (await made.get("/api/v1/domains/things"))["verdicts"]["lost"] == 0
+
+
+async def test_a_replay_that_is_broken_off_is_not_said_to_go_on(tmp_path: Path) -> None:
+    async with proxy(tmp_path) as made:
+        await made.see(1)
+        (trace,) = await made.traces(1)
+        verifier = made.application.verifier
+        assert verifier is not None
+        replays = Replays(verifier, made.application.ledger, chance())
+        made.shadow.held = asyncio.Event()
+        asked = asyncio.ensure_future(replays.trace(trace))
+        async with asyncio.timeout(10):
+            while not verifier.busy("things"):  # noqa: ASYNC110 - seen from outside
+                await asyncio.sleep(0.01)
+        await replays.stop()
+        told = await asked
+        made.shadow.held.set()
+    assert (told.answer, "broke off" in told.text, "goes on" in told.text) == ("unknown", True, False)
+
+
+async def test_what_ends_bears_the_id_of_its_trace_elsewhere_also_where_none_is_kept(tmp_path: Path) -> None:
+    async with proxy(tmp_path) as made:
+        host, port = made.application.edge.address
+        for number in (1, 3):
+            head = f"traceparent: 00-{number:032x}-{1:016x}-01".encode()
+            await fetch(f"http://{host}:{port}", f"/api/things/{legacy(number)}".encode(), head)
+        await made.traces(1)
+        async with asyncio.timeout(10):
+            while len(ended := (await made.get("/api/v1/live"))["ended"]) < 2:  # noqa: ASYNC110 - seen from outside
+                await asyncio.sleep(0.02)
+    told = {one["verdict"]: (one["trace"] is None, int(one["trace_id"] or "0", 16)) for one in ended}
+    assert told == {"diff": (False, 1), "match": (True, 3)}
 
 
 def test_requests_are_remembered_for_a_while_and_not_for_good() -> None:

@@ -87,9 +87,10 @@ async def small(tmp_path: Path) -> AsyncIterator[TraceSite]:
     none = replace(
         bare, id="none", primary_body=None, detail="primary body: 90 bytes that are not JSON: not kept", trace_id=""
     )
+    head = replace(kept, id="head", method="HEAD", primary_body="", shadow_body="", detail="")
     broken = replace(kept, id="broken", shadow_body="{")
     lost = replace(kept, id="lost", route="GET /api/gone", differences=(Difference("$.x.y", Kind.MISSING, 1),))
-    async with trace_site(tmp_path, [kept, bare, none, broken, lost]) as site:
+    async with trace_site(tmp_path, [kept, bare, none, head, broken, lost]) as site:
         yield site
 
 
@@ -198,6 +199,7 @@ async def test_a_side_that_did_not_answer_leaves_the_other_alone(small: TraceSit
     page = Page(await small.text("/traces/bare"))
     assert "primary 200, shadow none" in page.text
     assert "No difference was found" in page.text
+    assert "only the primary's body is kept (primary body: fine): of the other nothing can be said" in page.text
     assert {row["data-at"] for row in page.rows if "data-at" in row} >= {"", "0", "1"}
 
 
@@ -205,6 +207,7 @@ async def test_a_side_that_did_not_answer_leaves_the_other_alone(small: TraceSit
     ("id_", "why"),
     [
         ("none", "neither body is kept (primary body: 90 bytes that are not JSON: not kept)"),
+        ("head", "There is nothing to show side by side: neither answer had a body."),
         ("broken", "the shadow body: cut off before the end of the value at byte 1"),
     ],
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from comparators.ids import IdTable
 from proxy.admin import tree_work, trees
 from proxy.admin.evidence import Evidence
 from proxy.admin.tree_work import Shelf, Tree, TreeJob
-from proxy.admin.trees import TOO_LONG, Trees
+from proxy.admin.trees import DIED, TOO_LONG, Trees
 from proxy.ledger import Ledger
 from proxy.model import Outcome, Trace
 from proxy.verify.work import WorkTimeoutError
@@ -70,13 +73,16 @@ async def test_a_process_that_dies_takes_nothing_with_it(large: tuple[Trees, Ask
 
 async def test_what_takes_too_long_says_so(large: tuple[Trees, Asked, Trace], monkeypatch: pytest.MonkeyPatch) -> None:
     made, _, kept = large
+    for error, why in ((WorkTimeoutError, TOO_LONG), (BrokenProcessPool, DIED)):
 
-    async def late(*_: object) -> None:
-        raise WorkTimeoutError
+        async def late(*_: object, error: type[Exception] = error) -> None:
+            raise error
 
-    monkeypatch.setattr(made._work, "apart", late)
-    monkeypatch.setattr(made, "_ids", None)
-    assert (await made.outline(kept)).why == TOO_LONG
+        monkeypatch.setattr(made._work, "apart", late)
+        # While its ids are gathered as well as afterwards.
+        for ids in (Map(), None):
+            monkeypatch.setattr(made, "_ids", ids)
+            assert (await made.outline(kept)).why == why
 
 
 async def test_more_ids_than_are_looked_up_are_told(
@@ -86,6 +92,18 @@ async def test_more_ids_than_are_looked_up_are_told(
     monkeypatch.setattr(trees, "MAX_TOKENS", 3)
     (remark,) = (await made.outline(kept)).remarks
     assert "3 of them were looked up" in remark
+
+
+async def test_what_is_under_way_does_not_hold_up_the_end(
+    large: tuple[Trees, Asked, Trace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _, _ = large
+    done = threading.Event()
+    monkeypatch.setattr(trees, "CLOSE_SECONDS", 0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(made._work, "close", lambda: done.wait(30))
+        await asyncio.wait_for(made.close(), 5)
+        done.set()
 
 
 def tree_of(size: int) -> Tree:

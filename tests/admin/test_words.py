@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proxy.admin.pages.first import fix_first
+from proxy.admin.pages.first import fix_first, reason
 from proxy.admin.pages.render import TEMPLATES
 from proxy.admin.pages.spark import HEIGHT, spark
-from proxy.admin.pages.words import address, age, figure, rate, ratio, shown
+from proxy.admin.pages.words import address, age, figure, prose, rate, ratio, shown
+from proxy.gate import Condition
 from proxy.model import Verdict
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -107,3 +108,37 @@ def test_what_is_to_be_fixed_first_is_what_most_evidence_is_lost_to() -> None:
     assert first(entry("a", "closed", diff=40), entry("b", "closed", provenance="unproven")) == "b"
     assert first(entry("a", "closed"), entry("b", "closed", reasons=["one"])) == "b"
     assert first(entry("a", "closed", stage="off", diff=9), entry("b", "open", diff=99)) is None
+
+
+def test_what_is_typed_is_set_as_code_and_nothing_else_becomes_markup() -> None:
+    assert prose("run `shadowread window`, then `x") == "run <code>shadowread window</code>, then `x"
+    assert prose("`<b>` & `\u202e`") == "<code>&lt;b&gt;</code> &amp; <code>\\u202e</code>"
+    assert prose("`a`" * 1_000, 4) == "<code>a</code>`\u2026 (3,000 characters)"
+    assert prose(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("diff", "failed", "provenance", "says"),
+    [
+        (3, 0, "proven", "diffs"), (3, 2, "proven", "diffs"), (1, 500, "proven", "failures"),
+        (0, 1, "proven", "failures"), (0, 0, "proven", "comparisons"), (3, 0, "unproven", "provenance"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_of_what_weighs_most(diff: int, failed: int, provenance: str, says: str) -> None:
+    verdicts = {"diff": diff, "shadow_error": failed, "lost": 0}
+    domain = {"name": "users", "comparisons": 9, "provenance": provenance, "verdicts": verdicts}
+    names = ("comparisons", "diffs", "upper_bound", "failures", "provenance")
+    conditions = [Condition(name, False, None, None, name) for name in names]
+    assert reason(domain, conditions) == says
+    lost = Condition("recording", None, None, None, "the disk is full")
+    assert reason(domain, [*conditions, lost]) == "the disk is full"
+    held = Condition("diffs", True, 3, 5, "held")
+    assert reason(domain, [held, Condition("soak", None, None, None, "soak")]) == "soak", "what holds is no reason"
+    assert reason(domain, [held]) == "The gate is closed."
+
+
+def test_a_picture_of_what_is_unproven_shows_no_zero() -> None:
+    history = [{"at": "", "comparisons": 30, "diffs": 0, "failed": 0}]
+    assert spark(history).text == "30 compared, 0 differed, 0 failed"
+    assert spark(history, proven=False).text == "30 compared, unproven, 0 failed"
+    assert "2 differed" in spark([{**history[0], "diffs": 2}], proven=False).text

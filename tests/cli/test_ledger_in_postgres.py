@@ -63,6 +63,10 @@ def test_what_a_check_says_of_it(run: Run, config: Path, pg_database: str, tmp_p
     assert result.exit_code == 2
     assert "password authentication failed" in " ".join(result.output.split())
     assert "Zebra" not in result.output
+    config.write_text(config.read_text().replace(f"{pg_database.rpartition('/')[2]}'", "d?schema=Odd-Name'"))
+    found = ledger_lines(run, config)["ledger"]
+    assert found[:2] == (False, "ledger.url")
+    assert "the schema must be small letters" in found[2]
 
 
 def test_the_commands_answer_from_it(run: Run, config: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -22,15 +22,41 @@ FINDINGS = 10
 PATHS = 200
 """Unverified fields and places of damage that are listed."""
 PLAN_LINES = 12
-ROUTE_SORTS = ("route", "observed", "comparisons", "diff", "failed", "skipped")
 STEPS = {False: 0, None: 1, True: 2}
 """Conditions that fail stand first, then those that cannot be told."""
 
+Rows = Sequence[Mapping[str, Any]]
+Key = Callable[[Mapping[str, Any]], Any]
+
+
+def _named(name: str) -> Key:
+    return lambda one: one[name]
+
+
+ROUTE_SORTS: Mapping[str, Key] = {
+    **{
+        name: _named(name)
+        for name in (
+            "route", "observed", "comparisons", "match", "diff", "transient", "unstable", "failed", "skipped",
+        )
+    },
+    "last": lambda one: one["last_diff_at"] or "",
+}  # fmt: skip
+CONDITION_SORTS: Mapping[str, Key] = {"condition": _named("name"), "holds": lambda one: STEPS[one["ok"]]}
+WINDOW_SORTS: Mapping[str, Key] = {"began": _named("started_at"), "why": _named("why")}
+SORTS = (*ROUTE_SORTS, *CONDITION_SORTS, *WINDOW_SORTS)
+"""Each column that can be sorted by has its own name, so that one parameter serves all tables of the page."""
+
 
 async def domain(desk: Desk, request: web.Request, viewer: Viewer) -> web.StreamResponse:
-    """`q` picks paths and rules by a part of their text, `sort` orders the routes. Raises BadQueryError."""
+    """`q` picks paths and rules by a part of their text, `sort` orders routes, conditions or windows.
+
+    Raises BadQueryError.
+    """
     query = parameters(request.query, "q", "sort")
     sort = query.get("sort", "")
+    if sort and sort.removeprefix("-") not in SORTS:
+        raise BadQueryError(f"sort must be one of {', '.join(SORTS)}, with a minus before it to turn it round")
     name = request.match_info["name"]
     content = await domain_content(desk, name)
     heaviest = await findings_content(desk, FindingQuery(domain=name, limit=FINDINGS))
@@ -52,9 +78,10 @@ async def domain(desk: Desk, request: web.Request, viewer: Viewer) -> web.Stream
         active="domains",
         query=query,
         domain=content,
-        routes=_sorted([_route(one) for one in content["routes"]], sort),
+        routes=_sorted([_route(one) for one in content["routes"]], ROUTE_SORTS, sort),
         sort=sort,
-        conditions=sorted(content["conditions"], key=lambda one: STEPS[one["ok"]]),
+        conditions=_sorted(_sorted(content["conditions"], CONDITION_SORTS, "holds"), CONDITION_SORTS, sort),
+        windows=_sorted(content["windows"], WINDOW_SORTS, sort),
         findings=heaviest["findings"],
         findings_total=heaviest["total"],
         flags=[f"{flag}={value}" for flag, value in settings.flags.items()],
@@ -80,12 +107,10 @@ def _route(route: Mapping[str, Any]) -> dict[str, Any]:
     return {**route, **counts, "failed": failed, "skipped": skipped}
 
 
-def _sorted(routes: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
-    """In the order of the configuration where no other is asked for. Raises BadQueryError."""
-    name = sort.removeprefix("-")
-    if sort and name not in ROUTE_SORTS:
-        raise BadQueryError(f"sort must be one of {', '.join(ROUTE_SORTS)}, with a minus before it to turn it round")
-    return sorted(routes, key=lambda one: one[name], reverse=sort.startswith("-")) if name else routes
+def _sorted(rows: Rows, keys: Mapping[str, Key], sort: str) -> Rows:
+    """As they came where `sort` is none of theirs."""
+    key = keys.get(sort.removeprefix("-"))
+    return rows if key is None else sorted(rows, key=key, reverse=sort.startswith("-"))
 
 
 def _with(q: str, rows: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:

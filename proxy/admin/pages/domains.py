@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.admin.content import domains_content
 from proxy.admin.desk import Desk, Viewer
 from proxy.admin.pages.first import fix_first, reason, weight
 from proxy.admin.pages.render import page
@@ -21,9 +20,11 @@ GATES = ("open", "closed")
 async def domains(desk: Desk, request: web.Request, viewer: Viewer) -> web.StreamResponse:
     """Every configured domain, in the order of the configuration where no other is asked for."""
     query = parameters(request.query, "q", "gate", "sort")
-    rows = (await domains_content(desk))["domains"]
+    # One picture: with a second one the reason could be of a gate that has opened meanwhile.
+    seen = await desk.snapshot.overview()
+    rows = seen.domains["domains"]
     first = fix_first(rows)
-    results = {} if first is None else {one.domain: one for _, one in (await desk.snapshot.overview()).rows}
+    results = {one.domain: one for _, one in seen.rows}
     watched = [row for row in rows if row["stage"] != "off"]
     picked = _picked(rows, query)
     return await asyncio.to_thread(
@@ -35,7 +36,7 @@ async def domains(desk: Desk, request: web.Request, viewer: Viewer) -> web.Strea
         active="domains",
         query=query,
         rows=picked,
-        sparks={row["name"]: spark(row["history"]) for row in picked},
+        sparks={row["name"]: spark(row["history"], proven=row["provenance"] != "unproven") for row in picked},
         watched=len(watched),
         opened=sum(row["gate"] == "open" for row in watched),
         unproven=sum(row["provenance"] == "unproven" for row in watched),

@@ -11,6 +11,7 @@ from aiohttp import web
 from comparators.explain import MEANINGS
 from comparators.model import Kind
 from comparators.paths import pattern_of
+from proxy.admin.actions import MOST_DAYS
 from proxy.admin.content import finding_content, findings_content
 from proxy.admin.desk import Desk, Viewer
 from proxy.admin.pages.render import page
@@ -18,8 +19,6 @@ from proxy.admin.pages.words import moment
 from proxy.admin.queries import FindingQuery, parameters
 from proxy.ledger import FindingState
 
-YEAR = timedelta(days=365)
-"""The longest for which a finding can be accepted."""
 EXAMPLES = 5
 """Traces whose values are shown as examples."""
 
@@ -62,7 +61,7 @@ async def finding(desk: Desk, request: web.Request, viewer: Viewer) -> web.Strea
         examples=await _examples(desk, content),
         typed={} if viewer.refused is None else viewer.refused.values,
         today=today,
-        latest=today + YEAR,
+        latest=today + timedelta(days=MOST_DAYS),
     )
 
 

@@ -22,8 +22,15 @@ def fix_first(domains: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def reason(domain: Mapping[str, Any], conditions: Iterable[Condition]) -> str:
     """Why that domain is the first: what its weight is of, else the first condition of its gate that does not hold."""
     failing = {one.name: one.reason for one in conditions if not one.ok}
-    heaviest = "provenance" if domain["provenance"] == "unproven" else "diffs" if domain["verdicts"]["diff"] else ""
-    return failing.get(heaviest) or next(iter(failing.values()), "The gate is closed.")
+    diffs = domain["verdicts"]["diff"]
+    if domain["provenance"] == "unproven":
+        ahead = ["provenance"]
+    elif weight(domain) > 2 * diffs:
+        ahead = ["failures", "diffs"]
+    else:
+        ahead = ["diffs", "upper_bound", "failures"] if diffs else []
+    # What is not written down is wrong everywhere, whatever the other figures say.
+    return next((failing[name] for name in ("recording", *ahead, *failing) if name in failing), "The gate is closed.")
 
 
 def weight(domain: Mapping[str, Any]) -> int:

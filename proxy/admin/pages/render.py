@@ -19,7 +19,8 @@ from proxy.admin.pages import words
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 FILTERS = (
-    "shown", "number", "rate", "share", "ratio", "seconds", "millis", "json", "figure", "absolute", "clock", "age",
+    "shown", "prose", "number", "rate", "share", "ratio", "seconds", "millis", "json", "figure", "absolute", "clock",
+    "age",
 )  # fmt: skip
 NAVIGATION = (
     ("domains", "/", "Domains"),
@@ -73,6 +74,7 @@ def page(
             active=active,
             query=tuple((query or {}).items()),
             given=dict(query or {}),
+            configured=frozenset(desk.settings.domains),
             **content,
         ),
         content_type="text/html",

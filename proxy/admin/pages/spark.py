@@ -30,8 +30,9 @@ class Spark:
     text: str
 
 
-def spark(history: Sequence[Mapping[str, Any]]) -> Spark:
-    """Of buckets with `comparisons`, `diffs` and `failed`, oldest first."""
+def spark(history: Sequence[Mapping[str, Any]], *, proven: bool = True) -> Spark:
+    """Of buckets with `comparisons`, `diffs` and `failed`, oldest first. Unless `proven`, none that differed says
+    nothing."""
     most = max((one["comparisons"] + one["failed"] for one in history), default=0)
     bars = []
     for place, one in enumerate(history):
@@ -46,7 +47,8 @@ def spark(history: Sequence[Mapping[str, Any]]) -> Spark:
                 )
             )
     compared, diffs, failed = (sum(one[name] for one in history) for name in ("comparisons", "diffs", "failed"))
-    text = f"{compared:,} compared, {diffs:,} differed, {failed:,} failed"
+    differed = f"{diffs:,} differed" if proven or diffs else "unproven"
+    text = f"{compared:,} compared, {differed}, {failed:,} failed"
     return Spark(tuple(bars), max(1, len(history)) * WIDTH, HEIGHT, text)
 
 

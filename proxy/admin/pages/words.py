@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from markupsafe import Markup, escape
+
 from comparators.encode import dumps
 from proxy.gate.words import percent, span
 
@@ -24,6 +26,7 @@ _UNSEEN = re.compile(
 )
 """Control characters (tab and line feed apart), what turns the direction of writing, what takes no room, and halves of
 surrogate pairs, which UTF-8 cannot bear."""
+_TYPED = re.compile(r"`([^`\n]{1,200})`")
 
 
 def shown(value: object, most: int = SHOWN) -> str:
@@ -33,6 +36,11 @@ def shown(value: object, most: int = SHOWN) -> str:
     cut = text[:most]
     seen = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
     return seen if len(text) <= most else f"{seen}\u2026 ({len(text):,} characters)"
+
+
+def prose(value: object, most: int = SHOWN) -> Markup:
+    """A sentence of ours, in which backticks hold what is typed. All of it is escaped first: it may quote anybody."""
+    return Markup(_TYPED.sub(r"<code>\1</code>", str(escape(shown(value, most)))))  # noqa: S704 - escaped just here
 
 
 def number(value: float | None) -> str:

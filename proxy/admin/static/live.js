@@ -5,6 +5,7 @@ import { morph } from "./morph.js";
 import { show } from "./state.js";
 
 const LEAST = 2000; // milliseconds between two looks
+const RETRY = 5000; // milliseconds until the next one when a look failed
 const domain = document.getElementById("main")?.dataset.domain ?? "";
 let source = null;
 let timer = 0;
@@ -22,7 +23,7 @@ async function look() {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
     if (answer.redirected) return location.assign(answer.url);
-    if (!answer.ok) return show("lost", `the proxy answered ${answer.status}`);
+    if (!answer.ok) return failed(`the proxy answered ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const focused = document.activeElement;
     for (const element of document.querySelectorAll("[data-live]")) {
@@ -32,8 +33,9 @@ async function look() {
     // A row that has moved up or down has lost the focus on its way.
     if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
     tick();
+    if (source?.readyState === EventSource.OPEN) show("live", "live");
   } catch {
-    show("lost", "connection lost");
+    failed("connection lost");
   } finally {
     looking = false;
     if (again) {
@@ -41,6 +43,12 @@ async function look() {
       soon();
     }
   }
+}
+
+// What is on the page is old then, and nothing may change any more that would have it looked at again.
+function failed(text) {
+  show("lost", text);
+  setTimeout(() => source && soon(), RETRY);
 }
 
 function soon() {
