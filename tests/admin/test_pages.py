@@ -306,6 +306,7 @@ async def test_what_was_typed_stays_when_a_form_is_refused(site: Site) -> None:
     assert page.one("input", name="until").attributes["value"] == "2026-12-31"
     assert page.one("textarea", name="why").attributes["aria-invalid"] == "true"
     assert page.one(id="refused").attributes["role"] == "alert"
+    assert page.one(id="main").attributes["data-address"] == f"/findings/{id_}"
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from proxy.demo.processes import Supervisor
 from tests.browser.chromium import MISSING, chromium, executable
 from tests.browser.healing import Opening, healing
 from tests.browser.market import Market, market
@@ -56,10 +55,9 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="package", scope="package")
 async def demo(
     browser: Browser,  # noqa: ARG001 - where there is none, no demo need be started
-    supervisor: Supervisor,
 ) -> AsyncIterator[Market]:
     """One demo for all tests, its planted bugs found."""
-    async with market(supervisor) as running:
+    async with market() as running:
         yield running
 
 

@@ -77,13 +77,15 @@ class Market:
 
 
 @asynccontextmanager
-async def market(supervisor: Supervisor) -> AsyncIterator[Market]:
+async def market() -> AsyncIterator[Market]:
     """Start all parts; returns when the planted bugs were found, with slow traffic going on."""
-    parts = Parts(DemoOptions(), supervisor, lambda _: None)
-    addresses = await parts.start()
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        made = Market(parts, addresses, session)
-        await made.traffic(FAST)
-        await made.evidence()
-        await made.traffic(SLOW)
-        yield made
+    # Of its own: a demo has the whole folder of its supervisor to itself.
+    with Supervisor() as supervisor:
+        parts = Parts(DemoOptions(), supervisor, lambda _: None)
+        addresses = await parts.start()
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+            made = Market(parts, addresses, session)
+            await made.traffic(FAST)
+            await made.evidence()
+            await made.traffic(SLOW)
+            yield made

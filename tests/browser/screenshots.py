@@ -11,7 +11,6 @@ from typing import Literal
 
 from playwright.async_api import Browser
 
-from proxy.demo.processes import Supervisor
 from tests.browser.chromium import chromium
 from tests.browser.market import FAST, Market, market
 
@@ -77,12 +76,11 @@ async def take(browser: Browser, origin: str, shot: Shot, folder: Path) -> None:
 async def main(folder: Path) -> None:
     """Run a demo for a while and take every picture into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Supervisor() as supervisor:
-        async with chromium() as browser, market(supervisor) as demo:
-            await demo.traffic(FAST)
-            await asyncio.sleep(GROWING_SECONDS)
-            for shot in await shots(demo):
-                await take(browser, demo.admin, shot, folder)
+    async with chromium() as browser, market() as demo:
+        await demo.traffic(FAST)
+        await asyncio.sleep(GROWING_SECONDS)
+        for shot in await shots(demo):
+            await take(browser, demo.admin, shot, folder)
 
 
 def folder_of(arguments: Sequence[str] | None = None) -> Path:

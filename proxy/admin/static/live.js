@@ -6,7 +6,9 @@ import { show } from "./state.js";
 
 const LEAST = 2000; // milliseconds between two looks
 const RETRY = 5000; // milliseconds until the next one when a look failed
-const domain = document.getElementById("main")?.dataset.domain ?? "";
+const { domain = "", address = "" } = document.getElementById("main")?.dataset ?? {};
+// A form that was refused shows its page at the form's own address, which only takes what is posted.
+const page = address || location.href;
 let source = null;
 let timer = 0;
 let lastLook = 0;
@@ -21,7 +23,7 @@ async function look() {
   looking = true;
   lastLook = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+    const answer = await fetch(page, { headers: { Accept: "text/html" }, cache: "no-store" });
     if (answer.redirected) return location.assign(answer.url);
     if (!answer.ok) return failed(`the proxy answered ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
