@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -20,8 +19,7 @@ INPUT_CHARACTERS = 200_000
 async def decisions(desk: Desk, request: web.Request, viewer: Viewer) -> web.StreamResponse:
     """Newest first, a page at a time."""
     asked = DecisionQuery.of(request.query)
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "decisions.html",
@@ -40,8 +38,7 @@ async def decision(desk: Desk, request: web.Request, viewer: Viewer) -> web.Stre
     parameters(request.query)
     content = await decision_content(desk, number_of(request.match_info["seq"], "the number of a decision"))
     result: dict[str, Any] | None = content["result"]
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "decision.html",

@@ -69,8 +69,7 @@ async def domain(desk: Desk, request: web.Request, viewer: Viewer) -> web.Stream
     q = query.get("q", "").casefold()
     empty = [one for one in content["coverage"]["fields"]["paths"] if not one["valued"]]
     damages = [one for one in content["sensitivity"]["paths"] if one["share"] != 1]
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "domain.html",

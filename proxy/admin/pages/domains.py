@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,8 +26,7 @@ async def domains(desk: Desk, request: web.Request, viewer: Viewer) -> web.Strea
     results = {one.domain: one for _, one in seen.rows}
     watched = [row for row in rows if row["stage"] != "off"]
     picked = _picked(rows, query)
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "domains.html",

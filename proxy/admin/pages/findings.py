@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -27,8 +26,7 @@ async def findings(desk: Desk, request: web.Request, viewer: Viewer) -> web.Stre
     """All findings, the most frequent first where no other order is asked for."""
     asked = FindingQuery.of(request.query)
     content = await findings_content(desk, asked)
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "findings.html",
@@ -48,8 +46,7 @@ async def finding(desk: Desk, request: web.Request, viewer: Viewer) -> web.Strea
     parameters(request.query)
     content = await finding_content(desk, request.match_info["id"])
     today = desk.now().astimezone(UTC).date()
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "finding.html",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from proxy.admin.content import live_content
@@ -21,8 +19,7 @@ async def live(desk: Desk, request: web.Request, viewer: Viewer) -> web.StreamRe
     query = parameters(request.query, "domain", "verdict", "route")
     asked = LiveQuery.of(request.query)
     content = live_content(desk, asked)
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "live.html",

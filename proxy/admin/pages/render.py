@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -50,7 +51,7 @@ ENVIRONMENT = _environment()
 """Compiled templates are the same for all sites of a process, and hold nothing of any."""
 
 
-def page(
+async def page(
     desk: Desk,
     viewer: Viewer,
     template: str,
@@ -62,23 +63,22 @@ def page(
 ) -> web.Response:
     """`template` over `content`. `active` names the entry of the navigation, `query` is the one of the request.
 
-    A long table takes tens of milliseconds: handlers call this in a thread, so that clients are served meanwhile.
+    A long table takes tens of milliseconds: it is laid out in a thread, so that clients are served meanwhile.
     """
-    return web.Response(
-        text=html(
-            template,
-            assets=desk.assets,
-            now=desk.now(),
-            viewer=viewer,
-            title=title,
-            active=active,
-            query=tuple((query or {}).items()),
-            given=dict(query or {}),
-            configured=frozenset(desk.settings.domains),
-            **content,
-        ),
-        content_type="text/html",
+    text = await asyncio.to_thread(
+        html,
+        template,
+        assets=desk.assets,
+        now=desk.now(),
+        viewer=viewer,
+        title=title,
+        active=active,
+        query=tuple((query or {}).items()),
+        given=dict(query or {}),
+        configured=frozenset(desk.settings.domains),
+        **content,
     )
+    return web.Response(text=text, content_type="text/html")
 
 
 def html(template: str, *, assets: Assets, now: datetime | None, viewer: Viewer | None, **content: Any) -> str:
@@ -94,9 +94,9 @@ def html(template: str, *, assets: Assets, now: datetime | None, viewer: Viewer 
     return _encodable(text)
 
 
-def fragment(template: str, **content: Any) -> web.Response:
-    """A part of a page, for a script of that page to put in its place."""
-    text = ENVIRONMENT.get_template(template).render(**content)
+async def fragment(template: str, **content: Any) -> web.Response:
+    """A part of a page, for a script of that page to put in its place; laid out in a thread as pages are."""
+    text = await asyncio.to_thread(ENVIRONMENT.get_template(template).render, **content)
     return web.Response(text=_encodable(text), content_type="text/html")
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +13,7 @@ from comparators.ids import IdTable
 from comparators.rules import Rules
 from proxy.admin.desk import Desk, Viewer
 from proxy.admin.pages import trace_view
-from proxy.admin.pages.render import ENVIRONMENT, page
+from proxy.admin.pages.render import fragment, page
 from proxy.admin.queries import BadQueryError, parameters
 from proxy.admin.shapes import trace_json
 from proxy.admin.tree_content import (
@@ -39,8 +37,7 @@ async def trace(desk: Desk, request: web.Request, viewer: Viewer) -> web.StreamR
     query = parameters(request.query, *OutlineQuery.NAMES)
     found = await desk.evidence.trace(request.match_info["id"])
     tree = outline_content(found, await outline_of(desk, found, OutlineQuery.of(query)))
-    show = partial(
-        page,
+    return await page(
         desk,
         viewer,
         "trace.html",
@@ -59,8 +56,6 @@ async def trace(desk: Desk, request: web.Request, viewer: Viewer) -> web.StreamR
         can_replay=desk.replays is not None and viewer.can_act,
         **_row_words(found.id, query.get("open", ""), [one.kind.value for one in found.differences]),
     )
-    # Hundreds of rows take tens of milliseconds: not on the loop that serves clients.
-    return await asyncio.to_thread(show)
 
 
 async def rows(desk: Desk, request: web.Request, _viewer: Viewer) -> web.StreamResponse:
@@ -71,9 +66,7 @@ async def rows(desk: Desk, request: web.Request, _viewer: Viewer) -> web.StreamR
     id_ = request.match_info["id"]
     content = listed_content(id_, asked, await listed_of(desk, id_, asked))
     kinds = [one.kind.value for one in (await desk.evidence.trace(id_)).differences] if _marked(content) else []
-    template = ENVIRONMENT.get_template("trace_rows.html")
-    text = await asyncio.to_thread(template.render, rows=content["rows"], **_row_words(id_, "", kinds))
-    return web.Response(text=text.encode(errors="replace").decode(), content_type="text/html")
+    return await fragment("trace_rows.html", rows=content["rows"], **_row_words(id_, "", kinds))
 
 
 def _marked(content: Mapping[str, Any]) -> bool:

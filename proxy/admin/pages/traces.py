@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from proxy.admin.content import traces_content
@@ -19,8 +17,7 @@ KEPT = (Verdict.DIFF, Verdict.UNSTABLE, Verdict.TRANSIENT, Verdict.SHADOW_ERROR,
 async def traces(desk: Desk, request: web.Request, viewer: Viewer) -> web.StreamResponse:
     """Newest first, a page at a time."""
     asked = TraceQuery.of(request.query)
-    return await asyncio.to_thread(
-        page,
+    return await page(
         desk,
         viewer,
         "traces.html",
