@@ -17,13 +17,13 @@ class TapGuard:
     """Opens guarded taps. Each kind of fault is logged once, at most 32 kinds; all are counted in `faults`."""
 
     def __init__(self, open_tap: OpenTap) -> None:
-        self._open_tap = open_tap
+        self.open_tap = open_tap
         self._seen: set[tuple[str, str]] = set()
         self.faults = 0
 
     def open(self, method: str, target: str, headers: Headers) -> GuardedTap | None:
         try:
-            tap = self._open_tap(method, target, headers)
+            tap = self.open_tap(method, target, headers)
             return None if tap is None else GuardedTap(tap, self)
         except Exception as error:  # noqa: BLE001 - the hot path must survive any fault behind it
             self.note("open_tap", error)

@@ -87,6 +87,12 @@ class Edge:
         self._quiet = asyncio.Event()
         self._stopping = False
 
+    def serve_with(self, *, primary: Upstream, open_tap: OpenTap, forwarded: ForwardedSetting) -> None:
+        """Serve requests that come from now on with these; exchanges under way end with what they began with."""
+        self._primary = primary
+        self._taps.open_tap = open_tap
+        self._forwarded = forwarded
+
     @property
     def active(self) -> int:
         """Exchanges under way, tunnels included."""

@@ -242,6 +242,13 @@ class LimitsSettings(Block):
     """Bytes of primary answers held for all exchanges together; what does not fit counts as `skipped:no_room`."""
     differences: Annotated[Count, Field(ge=1, le=100_000)] = 100
     """Differences recorded for one exchange; the number of all is kept."""
+    memo: Annotated[Size, Field(ge=0, le=1024**4)] = 64 * 1024**2
+    """Bytes of pairs seen equal that are kept, for under the same rules and ids one comparison of a pair will do."""
+    busy: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of a processor core that the proxy may need before it verifies less, for its clients' sake: what it then
+    leaves out counts as `skipped:no_room`. 1: never."""
+    workers: Annotated[Count, Field(ge=0, le=64)] = 1
+    """Processes beside the proxy that compare large bodies; with 0 the proxy compares them itself, and clients wait."""
 
 
 class FindingsSettings(Block):
