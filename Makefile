@@ -5,6 +5,7 @@
 #   make lint       style, types, import directions
 #   make test-fast  the same without the slow tests
 #   make bench      measurements
+#   make soak       an hour of mixed load, and whether memory grew (MINUTES=5 for a shorter one)
 #   make screenshots  the pictures of the README anew, from a demo (needs Debian's chromium)
 #   make lock       writes requirements.txt anew from pyproject.toml
 
@@ -15,9 +16,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := comparators proxy tests
 DEMO ?= --duration 45 --keep build/demo
+MINUTES ?= 60
 PIP_OPTIONS := --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-fast bench screenshots lint style types imports lock clean
+.PHONY: install demo test test-fast bench soak screenshots lint style types imports lock clean
 
 install: $(STAMP)
 
@@ -52,8 +54,11 @@ bench: install
 	$(BIN)/python -m tests.bench.bench_aligned
 	$(BIN)/python -m tests.bench.bench_telemetry
 	$(BIN)/python -m tests.bench.bench_redact
-	@if command -v wrk >/dev/null; then $(BIN)/python -m tests.bench.bench_edge; \
-	else echo "the edge was not measured: that needs wrk (Debian: apt-get install wrk)"; fi
+	$(BIN)/python -m tests.bench.bench_throughput
+	$(BIN)/python -m tests.bench.bench_isolation
+
+soak: install
+	$(BIN)/python -m tests.bench.bench_soak --minutes $(MINUTES)
 
 lint: style types imports
 

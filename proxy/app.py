@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
-from proxy.admin import AdminSite, Evidence, Part, Readiness, reaches, watch
+from proxy.admin import AdminSite, watch
+from proxy.collector import settle_collector
+from proxy.crew import Crew
 from proxy.edge.server import Edge
-from proxy.identity.census import Census
+from proxy.errors import ShadowreadError
 from proxy.ledger import Ledger
-from proxy.model import Headers
-from proxy.opening import Opened, opening
-from proxy.provenance import Prover
-from proxy.readers.serving import Serving
-from proxy.replays import Replays
+from proxy.opening import Lasting, identity_key, open_lasting
+from proxy.reign import Reign
+from proxy.reload import Reloader, Source, told
 from proxy.settings import Settings
-from proxy.sweep.known import Knowing
+from proxy.settings.changes import InForce, Refusal, ReloadRefusedError, fingerprint, refuse_fixed
+from proxy.succession import Succession
 from proxy.telemetry.setup import Telemetry
 from proxy.verify.pulse import Pulse
 from proxy.verify.verifier import Verifier
@@ -28,17 +31,25 @@ log = logging.getLogger(__name__)
 class Application:
     """One proxy with its admin port. `start`, then `stop`; both addresses are known in between.
 
-    `telemetry` is stopped with it; None exports nothing.
+    `telemetry` is stopped with it; None exports nothing. With a `crew` that serves the clients there is no edge here.
     """
 
-    def __init__(self, settings: Settings, telemetry: Telemetry | None = None) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry | None = None, *, crew: Crew | None = None) -> None:
         self.settings = settings
+        """The configuration in force."""
         self._telemetry = telemetry or Telemetry()
+        self._crew = crew
         self._stack = AsyncExitStack()
+        self._reloading = asyncio.Lock()
+        self._lasting: Lasting
+        self._line: Succession
+        self._pulse: Pulse
+        self.in_force: InForce
         self.edge: Edge
         self.admin: AdminSite
         self.ledger: Ledger
         self.verifier: Verifier | None = None
+        """By whom exchanges that come now are verified; None where no route has a shadow."""
 
     async def start(self) -> None:
         """Open everything from the ledger up to the edge; what was opened is closed again when a step fails."""
@@ -52,121 +63,173 @@ class Application:
         settings = self.settings
         # Stopped last, when the spans of all exchanges have ended.
         self._stack.push_async_callback(self._telemetry.stop)
-        opened = await self._stack.enter_async_context(opening(settings, spans=self._telemetry.spans))
-        self.ledger, self.verifier = opened.ledger, opened.verifier
-        if self.verifier is None:
-            log.warning("no route has a shadow: requests are passed through and nothing is verified")
-        else:
-            await opened.work.start()  # before there is traffic
-        sides, serving = opened.sides, opened.sides.serving()
-        self.edge = Edge(
-            primary=(
-                Serving(sides.backend, settings.router(), serving, timeout=settings.primary.idle_timeout)
-                if serving or sides.backend is None
-                else sides.backend
-            ),
-            open_tap=self.verifier.open if self.verifier else _claim_nothing,
-            forwarded=settings.primary.forwarded,
+        self._lasting = lasting = await open_lasting(settings, self._stack, self._telemetry.spans)
+        self._line = await Succession.begin(settings, lasting)
+        self._stack.push_async_callback(self._line.end)
+        reign = self._line.reign
+        reign.opened.enter()
+        self.in_force = InForce(lasting.chance.now(), fingerprint(settings))
+        self.ledger = lasting.ledger
+        self._adopt(reign)
+        if self._crew is not None:
+            self._crew.join(lasting, lambda: None if self.verifier is None else self.verifier.remembered)
+        self.edge = reign.edge()
+        self._pulse = Pulse(
+            lasting.ledger,
+            reign.watched,
+            lasting.tallies,
+            clock=lasting.chance.now,
+            sleep=lasting.chance.sleep,
+            on_new_day=self._enter_anew,
         )
-        await self._watch_over(opened)
-        await self.edge.start(settings.listen.host, settings.listen.port)
-        self._stack.push_async_callback(self.edge.stop, settings.drain)
-        await self._open_admin(opened)
-        self._telemetry.start(opened.figures, self.admin.refresh)
+        self._pulse.start()
+        self._stack.push_async_callback(self._pulse.stop)
+        await reign.watch_over(self._crew)
+        self._stack.push_async_callback(lambda: self._line.reign.rest())
+        if self._crew is None:
+            await self.edge.start(settings.listen.host, settings.listen.port)
+            self._stack.push_async_callback(lambda: self.edge.stop(self.settings.drain))
+        else:
+            await self._crew.start()
+            self._stack.push_async_callback(self._crew.stop)
+        await self._open_admin(reign)
+        self._telemetry.start(lasting.figures, self.admin.refresh)
         self._stack.push_async_callback(self._telemetry.rest)
 
-    async def _watch_over(self, opened: Opened) -> None:
-        """Start what tells what the evidence of the time is worth."""
-        settings = self.settings
-        pulse = Pulse(
-            opened.ledger,
-            [(name, settings.gate_of(name).max_skip_rate) for name, d in settings.domains.items() if d.stage != "off"],
-            opened.tallies,
-            clock=opened.chance.now,
-            sleep=opened.chance.sleep,
-            on_new_day=opened.enter,
-        )
-        pulse.start()
-        self._stack.push_async_callback(pulse.stop)
-        knowing = Knowing(Census.of(settings, opened.chance.now), opened.ledger, sleep=opened.chance.sleep)
-        knowing.start()
-        self._stack.push_async_callback(knowing.stop)
-        prover = Prover(
-            settings,
-            opened.ledger,
-            opened.verifier,
-            opened.chance.now,
-            entered=opened.entered,
-            monotonic=opened.chance.monotonic,
-            sleep=opened.chance.sleep,
-        )
-        await prover.start()
-        self._stack.push_async_callback(prover.stop)
-
-    async def _open_admin(self, opened: Opened) -> None:
-        settings, verifier = self.settings, self.verifier
-        identity, figures = opened.identity, opened.figures
-
-        async def recording() -> str | None:
-            state = self.ledger.recording
-            return None if state.ok else state.reason or "the ledger is not being written"
-
-        async def id_map() -> str | None:
-            await identity.ping()
-            return None
-
-        parts = {"ledger": Part(recording), "id_map": Part(id_map)}
-        if settings.primary.url is not None:
-            parts["primary"] = Part(reaches(settings.primary.url), required=True)
-        if settings.shadow.url is not None:
-            parts["shadow"] = Part(reaches(settings.shadow.url))
-        depth = (lambda: verifier.under_way) if verifier else None
-        watch(
-            figures,
-            identity=identity,
-            ledger=self.ledger,
-            queue_depth=depth,
-            queue_limit=settings.limits.queue,
-            tap_faults=lambda: self.edge.tap_faults,
-        )
-        replays = None
-        if verifier is not None:
-            replays = Replays(verifier, self.ledger, opened.chance)
-            self._stack.push_async_callback(replays.stop)
+    async def _open_admin(self, reign: Reign) -> None:
+        settings, figures = reign.settings, self._lasting.figures
+        self._show_figures(reign)
+        for gauge in told(lambda: self.in_force):
+            figures.gauge(gauge)
         self.admin = AdminSite(
-            Evidence(settings, self.ledger, now=opened.chance.now),
+            reign.evidence(),
             figures,
-            Readiness(parts),
+            reign.readiness(self._crew),
             host=settings.admin.listen.host,
             port=settings.admin.listen.port,
             token=settings.admin.token.get_secret_value(),
-            tail=opened.tail,
-            ids=identity,
-            replays=replays,
+            tail=self._lasting.tail,
+            ids=reign.opened.identity,
+            replays=reign.replays,
+            in_force=lambda: self.in_force,
         )
         await self.admin.start()
         self._stack.push_async_callback(self.admin.stop)
+
+    def _show_figures(self, reign: Reign) -> None:
+        watch(
+            self._lasting.figures,
+            identity=reign.opened.identity,
+            ledger=self.ledger,
+            queue_depth=lambda: self._line.under_way,
+            queue_limit=reign.settings.limits.queue,
+            tap_faults=lambda: self.edge.tap_faults,
+        )
+
+    def _adopt(self, reign: Reign) -> None:
+        self.settings, self.verifier = reign.settings, reign.opened.verifier
+        if self.verifier is None:
+            log.warning("no route has a shadow: requests are passed through and nothing is verified")
+
+    # --- while it runs ---
+
+    async def reload(self, settings: Settings) -> None:
+        """Work under `settings` from now on, without a connection dropped: exchanges under way end as they began.
+
+        Raises ReloadRefusedError, which says why they cannot take over; those before stay in force then.
+        """
+        async with self._reloading:
+            before = self._line.reign
+            refuse_fixed(before.settings, settings)
+            if settings != before.settings or identity_key(settings) != before.opened.identity_key:
+                try:
+                    reign = await self._line.prepare(settings)
+                except (ShadowreadError, OSError) as error:
+                    raise ReloadRefusedError(str(error).splitlines()) from error
+                self._take_over(reign)
+                if self._crew is not None:
+                    await self._crew.reload(settings)
+                await reign.watch_over(self._crew)
+            self.in_force = replace(self.in_force, refused=None)
+
+    def _take_over(self, reign: Reign) -> None:
+        """All at once: no exchange may come between the windows of its rules and these rules."""
+        settings, opened = reign.settings, reign.opened
+        opened.enter()
+        self.ledger.keep_within(
+            max_traces=settings.limits.traces,
+            max_trace_bytes=settings.limits.trace_bytes,
+            max_findings=settings.limits.findings,
+            gone_after=settings.findings.gone_after,
+        )
+        self._line.succeed(reign)
+        reign.take_over(self.edge)
+        self._pulse.watch(reign.watched)
+        self._show_figures(reign)
+        self.admin.serve_with(reign.evidence(), reign.readiness(self._crew), ids=opened.identity, replays=reign.replays)
+        self.in_force = InForce(self._lasting.chance.now(), fingerprint(settings), reloads=self.in_force.reloads + 1)
+        self._adopt(reign)
+
+    def refused(self, problems: list[str]) -> None:
+        """Show that a newer configuration was not taken, and why."""
+        self.in_force = replace(self.in_force, refused=Refusal(self._lasting.chance.now(), tuple(problems)))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that clients are served at."""
+        return self.edge.address if self._crew is None else self._crew.address
+
+    def _enter_anew(self) -> None:
+        if self._crew is not None:
+            # First: one that counts under the rules of yesterday would take a window of today back.
+            self._crew.anew()
+        self._line.reign.opened.enter()
 
     async def stop(self) -> None:
         """Drain clients, then verification, then write what is left; each within its limit."""
         await self._stack.aclose()
 
 
-def _claim_nothing(method: str, target: str, headers: Headers) -> None:
-    """The tap of a proxy that verifies nothing."""
+async def serve(
+    settings: Settings,
+    telemetry: Telemetry | None = None,
+    source: Source | None = None,
+    *,
+    crew: Crew | None = None,
+) -> None:
+    """Run one proxy until SIGINT or SIGTERM, then stop it in order; a second one ends it where it is.
 
-
-async def serve(settings: Settings, telemetry: Telemetry | None = None) -> None:
-    """Run one proxy until SIGINT or SIGTERM, then stop it in order. `telemetry` as in `Application`."""
-    application = Application(settings, telemetry)
+    With a `source` the configuration is read again when one of its files has changed, and on SIGHUP. `telemetry` and
+    `crew` as in `Application`.
+    """
+    application = Application(settings, telemetry, crew=crew)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            # As safe as a kill: what is not written by then is counted as lost at the next start.
+            log.warning("ended at once by a second signal; what is under way counts as lost")
+            if crew is not None:
+                crew.kill()
+            os._exit(128 + number)
+        stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop, number)
+    reloader = None if source is None else Reloader(source, application)
+    if reloader is not None:
+        # Before the start, which may take a while: the default would end the process.
+        loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     await application.start()
+    settle_collector()
     try:
-        host, port = application.edge.address
+        host, port = application.address
         log.info("serving http://%s:%d, admin port %d", host, port, application.admin.port)
+        if reloader is not None:
+            reloader.start()
         await stopping.wait()
-        log.info("stopping: exchanges under way have %g s to end", settings.drain)
+        log.info("stopping: exchanges under way have %g s to end", application.settings.drain)
     finally:
+        if reloader is not None:
+            await reloader.stop()
         await application.stop()

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from proxy.identity import Identity
 from proxy.identity.gaps import GapTables
+from proxy.identity.sources import FileSource, sources_of
 from proxy.ledger import Ledger
 from proxy.model import Ended
 from proxy.settings import Settings
 from proxy.settings.routes import Router
 from proxy.settings.secrets import secrets_of
+from proxy.shelf import Shelf
 from proxy.sides import Sides
+from proxy.stamp import stamp
 from proxy.tail import Tail
 from proxy.telemetry import NO_SPANS, Figures, Spans
 from proxy.verify.bounds import Bounds
@@ -73,19 +76,46 @@ def hiding_of(settings: Settings) -> Hiding:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """What is open. `verifier` is None where no route has two sides."""
+class Lasting:
+    """What stays the same for as long as a process verifies, whatever becomes of its configuration.
 
-    settings: Settings
+    `key` makes the tags of hidden values (see `Recorder`).
+    """
+
     ledger: Ledger
-    identity: Identity
-    sides: Sides
-    work: Work
     figures: Figures
     chance: Chance
     tallies: Tallies
     tail: Tail
+    spans: Spans
+    shelf: Shelf
+    key: bytes
+
+    def ended(self, one: Ended) -> None:
+        self.tallies.ended(one.domain, one.verdict)
+        self.tail.add(one)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is open under one configuration. `verifier` is None where no route has two sides."""
+
+    settings: Settings
+    lasting: Lasting
+    identity: Identity
+    identity_key: tuple[Hashable, ...]
+    """What the id map was made from."""
+    sides: Sides
+    work: Work
     verifier: Verifier | None
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.lasting.ledger
+
+    @property
+    def chance(self) -> Chance:
+        return self.lasting.chance
 
     def enter(self) -> None:
         """Say to the ledger which rules apply to each verified domain today."""
@@ -100,19 +130,21 @@ class Opened:
 
 
 @asynccontextmanager
-async def opening(settings: Settings, *, examine: bool = True, spans: Spans = NO_SPANS) -> AsyncIterator[Opened]:
+async def opening(settings: Settings, *, examine: bool = True) -> AsyncIterator[Opened]:
     """Open everything that verifying needs, from the ledger up; all of it is closed in order at the end.
 
     What is under way then has `settings.drain` seconds to end. `examine` false looks closer at no matched pair,
-    whatever the configuration says. `spans` tell of the exchanges. Raises LedgerError and IdentityError for what will
-    not get better by itself.
+    whatever the configuration says. Raises LedgerError and IdentityError for what will not get better by itself.
     """
     async with AsyncExitStack() as stack:
-        yield await _open(settings, stack, examine=examine, spans=spans)
+        opened = await open_under(settings, await open_lasting(settings, stack), stack, examine=examine)
+        opened.enter()
+        yield opened
 
 
-async def _open(settings: Settings, stack: AsyncExitStack, *, examine: bool, spans: Spans) -> Opened:
-    now, figures, tallies, tail = chance(), Figures(), Tallies(), Tail()
+async def open_lasting(settings: Settings, stack: AsyncExitStack, spans: Spans = NO_SPANS) -> Lasting:
+    """Open the ledger and what is counted beside it; `spans` tell of the exchanges. Raises LedgerError."""
+    now = chance()
     ledger = await Ledger.open(
         settings.ledger.url,
         journal=settings.ledger.journal,
@@ -124,40 +156,63 @@ async def _open(settings: Settings, stack: AsyncExitStack, *, examine: bool, spa
         clock=now.now,
     )
     stack.push_async_callback(ledger.close)
-    identity = Identity.of(settings)
-    await identity.start()
-    stack.push_async_callback(identity.close)
-    sides = await Sides.open(settings, identity, stack)
-    work = Work(timeout=COMPARISON_SECONDS)
-    stack.push_async_callback(asyncio.to_thread, work.close)
+    return Lasting(ledger, Figures(), now, Tallies(), Tail(), spans, Shelf(), secrets.token_bytes(32))
+
+
+async def open_under(
+    settings: Settings,
+    lasting: Lasting,
+    stack: AsyncExitStack,
+    *,
+    examine: bool = True,
+    before: Verifier | None = None,
+    clients: AsyncExitStack | None = None,
+) -> Opened:
+    """Open what verifies under `settings`; what an earlier configuration has open in the same way is shared with it.
+
+    Nothing of it takes effect before its `enter`. `before` is the verifier that the new one takes over from, `clients`
+    as in `Sides.open`. Raises IdentityError for what will not get better by itself.
+    """
+    made_from = identity_key(settings)
+    identity = await lasting.shelf.take(made_from, partial(_identity, settings), stack)
+    sides = await Sides.open(settings, identity, stack, shelf=lasting.shelf, clients=clients)
+    work = await lasting.shelf.take(("work", settings.limits.workers), partial(_work, settings.limits.workers), stack)
     verifier = None
-
-    def ended(one: Ended) -> None:
-        tallies.ended(one.domain, one.verdict)
-        tail.add(one)
-
     if sides.facts():
-        verifier = await _verifier(settings, ledger, identity, sides, work, figures, now, ended, stack, spans)
+        verifier = await _verifier(settings, lasting, identity, sides, work, stack)
+        if before is not None:
+            verifier.remembered = before.remembered
         if examine and settings.examine.share > 0:
-            examiner = Examiner(settings.examine, ledger, work, clock=now.monotonic, draw=now.draw)
+            examiner = Examiner(
+                settings.examine, lasting.ledger, work, clock=lasting.chance.monotonic, draw=lasting.chance.draw
+            )
             verifier.examiner = examiner
             stack.push_async_callback(examiner.stop)
-    opened = Opened(settings, ledger, identity, sides, work, figures, now, tallies, tail, verifier)
-    opened.enter()
-    return opened
+    return Opened(settings, lasting, identity, made_from, sides, work, verifier)
+
+
+def identity_key(settings: Settings) -> tuple[Hashable, ...]:
+    """What the id map is made from: the address, the sources, and the files of them as they are on disk now."""
+    sources = sources_of(settings)
+    files = (stamp(one.path) for one in sources if isinstance(one, FileSource))
+    return ("identity", settings.postgres, settings.ids.cache, *sources, *files)
+
+
+async def _identity(settings: Settings, closing: AsyncExitStack) -> Identity:
+    identity = Identity.of(settings)
+    await identity.start()
+    closing.push_async_callback(identity.close)
+    return identity
+
+
+async def _work(processes: int, closing: AsyncExitStack) -> Work:
+    work = Work(timeout=COMPARISON_SECONDS, processes=processes)
+    closing.push_async_callback(work.close)
+    return work
 
 
 async def _verifier(
-    settings: Settings,
-    ledger: Ledger,
-    identity: Identity,
-    sides: Sides,
-    work: Work,
-    figures: Figures,
-    now: Chance,
-    ended: Callable[[Ended], None],
-    stack: AsyncExitStack,
-    spans: Spans,
+    settings: Settings, lasting: Lasting, identity: Identity, sides: Sides, work: Work, stack: AsyncExitStack
 ) -> Verifier:
     limits, facts = settings.limits, sides.facts()
     gaps = GapTables.of(settings)
@@ -168,16 +223,16 @@ async def _verifier(
         router=Router([claim for claim in settings.claims() if (claim.domain, claim.pattern.text) in facts]),
         routes=facts,
         identity=identity,
-        ledger=ledger,
-        figures=figures,
+        ledger=lasting.ledger,
+        figures=lasting.figures,
         recorder=Recorder(
-            ledger=ledger,
-            figures=figures,
+            ledger=lasting.ledger,
+            figures=lasting.figures,
             hiding=hiding_of(settings),
-            key=secrets.token_bytes(32),
+            key=lasting.key,
             work=work,
-            chance=now,
-            ended=ended,
+            chance=lasting.chance,
+            ended=lasting.ended,
         ),
         work=work,
         bounds=Bounds(
@@ -191,10 +246,12 @@ async def _verifier(
             differences=limits.differences,
             queue=limits.queue,
             concurrency=settings.shadow.max_concurrency,
+            memo=limits.memo,
+            busy=limits.busy,
         ),
-        chance=now,
+        chance=lasting.chance,
         gaps=gaps,
-        spans=spans,
+        spans=lasting.spans,
     )
     stack.push_async_callback(verifier.stop, settings.drain)
     return verifier

@@ -33,6 +33,10 @@ class Replays:
         self._chance = chance
         self._tasks = TaskGroup(AT_ONCE)
 
+    def __len__(self) -> int:
+        """How many are under way."""
+        return len(self._tasks)
+
     async def stop(self) -> None:
         """Leave what is under way; it counts as lost."""
         await self._tasks.drain(0)

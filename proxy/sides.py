@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 
 from proxy.direct.plans import MongoPlan, PostgresPlan
 from proxy.identity import Identity
@@ -12,9 +13,10 @@ from proxy.readers.http import HttpReader
 from proxy.readers.mongo import MongoReader, MongoStore
 from proxy.readers.postgres import PostgresReader, PostgresStore
 from proxy.readers.serving import Reader
-from proxy.settings import Settings, reader_plan
+from proxy.settings import MongoSettings, PostgresSettings, PrimarySettings, Settings, ShadowSettings, reader_plan
 from proxy.settings.patterns import Part
 from proxy.settings.routes import Claim
+from proxy.shelf import Shelf
 from proxy.verify.breaker import Breaker
 from proxy.verify.case import RouteFacts
 from proxy.verify.work import layers_text
@@ -26,7 +28,7 @@ MAX_IDLE = 256
 class Sides:
     """The readers of every route. Open with `open`; what was opened is closed by the stack."""
 
-    def __init__(self, settings: Settings, identity: Identity) -> None:
+    def __init__(self, settings: Settings, identity: Identity, breakers: dict[object, Breaker]) -> None:
         self._settings = settings
         self._identity = identity
         self.backend: HttpClient | None = None
@@ -34,50 +36,41 @@ class Sides:
         self._twin: HttpClient | None = None
         self._postgres: PostgresStore | None = None
         self._mongo: MongoStore | None = None
-        self._breakers: dict[object, Breaker] = {}
+        self._breakers = breakers
 
     @classmethod
-    async def open(cls, settings: Settings, identity: Identity, stack: AsyncExitStack) -> Sides:
-        """Open what the configuration names. Servers that are away are no error: readers connect when they read."""
-        sides = cls(settings, identity)
-        if settings.primary.url is not None:
-            sides.backend = HttpClient(
-                settings.primary.url,
-                connect_timeout=settings.primary.connect_timeout,
-                idle_timeout=settings.primary.idle_timeout,
-                max_connections=MAX_CLIENT_CONNECTIONS,
-                max_idle=MAX_IDLE,
+    async def open(
+        cls,
+        settings: Settings,
+        identity: Identity,
+        stack: AsyncExitStack,
+        *,
+        shelf: Shelf | None = None,
+        clients: AsyncExitStack | None = None,
+    ) -> Sides:
+        """Open what the configuration names, or take it from the `shelf` where a configuration before this one has it
+        open. Servers that are away are no error: readers connect when they read.
+
+        `clients` is the stack that gives back the primary's backend, where clients may use it longer than the rest.
+        """
+        shelf = shelf or Shelf()
+        primary, shadow, postgres, mongo = settings.primary, settings.shadow, settings.postgres, settings.mongo
+        made = ("breakers", shadow.breaker, shadow.url, postgres, mongo)
+        sides = cls(settings, identity, await shelf.take(made, _breakers, stack))
+        if primary.url is not None:
+            key = ("primary", primary.url, primary.connect_timeout, primary.idle_timeout)
+            sides.backend = await shelf.take(key, partial(_backend, primary), clients or stack)
+        if shadow.url is not None:
+            sides._twin = await shelf.take(
+                ("shadow", shadow.url, shadow.connect_timeout, shadow.timeout, shadow.max_concurrency),
+                partial(_twin, shadow),
+                stack,
             )
-            stack.push_async_callback(sides.backend.close)
-        if settings.shadow.url is not None:
-            sides._twin = HttpClient(
-                settings.shadow.url,
-                connect_timeout=settings.shadow.connect_timeout,
-                idle_timeout=settings.shadow.timeout,
-                max_connections=settings.shadow.max_concurrency,
-                max_idle=settings.shadow.max_concurrency,
-            )
-            stack.push_async_callback(sides._twin.close)
         plans = [sides._plan(claim, side) for claim in settings.claims() for side in Side]
-        if settings.postgres is not None and any(isinstance(plan, PostgresPlan) for plan in plans):
-            sides._postgres = PostgresStore(
-                settings.postgres.dsn.get_secret_value(),
-                connections=settings.postgres.connections,
-                statement_timeout=settings.postgres.statement_timeout,
-                lock_timeout=settings.postgres.lock_timeout,
-            )
-            await sides._postgres.start()
-            stack.push_async_callback(sides._postgres.close)
-        if settings.mongo is not None and any(isinstance(plan, MongoPlan) for plan in plans):
-            sides._mongo = MongoStore(
-                settings.mongo.url.get_secret_value(),
-                settings.mongo.database,
-                connections=settings.mongo.connections,
-                max_time=settings.mongo.max_time,
-                read_preference=settings.mongo.read_preference,
-            )
-            await sides._mongo.start()
-            stack.push_async_callback(sides._mongo.close)
+        if postgres is not None and any(isinstance(plan, PostgresPlan) for plan in plans):
+            sides._postgres = await shelf.take(postgres, partial(_postgres, postgres), stack)
+        if mongo is not None and any(isinstance(plan, MongoPlan) for plan in plans):
+            sides._mongo = await shelf.take(mongo, partial(_mongo, mongo), stack)
         return sides
 
     def serving(self) -> dict[tuple[str, str], Reader]:
@@ -139,3 +132,58 @@ class Sides:
         if isinstance(plan, MongoPlan) and self._mongo is not None:
             return MongoReader(self._mongo, plan, side, self._identity.lookup, max_body=limit)
         return None
+
+
+async def _breakers(_closing: AsyncExitStack) -> dict[object, Breaker]:
+    return {}
+
+
+async def _backend(primary: PrimarySettings, closing: AsyncExitStack) -> HttpClient:
+    assert primary.url is not None  # noqa: S101 - asked for only where there is one
+    client = HttpClient(
+        primary.url,
+        connect_timeout=primary.connect_timeout,
+        idle_timeout=primary.idle_timeout,
+        max_connections=MAX_CLIENT_CONNECTIONS,
+        max_idle=MAX_IDLE,
+    )
+    closing.push_async_callback(client.close)
+    return client
+
+
+async def _twin(shadow: ShadowSettings, closing: AsyncExitStack) -> HttpClient:
+    assert shadow.url is not None  # noqa: S101 - asked for only where there is one
+    client = HttpClient(
+        shadow.url,
+        connect_timeout=shadow.connect_timeout,
+        idle_timeout=shadow.timeout,
+        max_connections=shadow.max_concurrency,
+        max_idle=shadow.max_concurrency,
+    )
+    closing.push_async_callback(client.close)
+    return client
+
+
+async def _postgres(made: PostgresSettings, closing: AsyncExitStack) -> PostgresStore:
+    store = PostgresStore(
+        made.dsn.get_secret_value(),
+        connections=made.connections,
+        statement_timeout=made.statement_timeout,
+        lock_timeout=made.lock_timeout,
+    )
+    await store.start()
+    closing.push_async_callback(store.close)
+    return store
+
+
+async def _mongo(made: MongoSettings, closing: AsyncExitStack) -> MongoStore:
+    store = MongoStore(
+        made.url.get_secret_value(),
+        made.database,
+        connections=made.connections,
+        max_time=made.max_time,
+        read_preference=made.read_preference,
+    )
+    await store.start()
+    closing.push_async_callback(store.close)
+    return store

@@ -32,6 +32,14 @@ class Tail:
         self._kept.append(ended)
         self._count += 1
 
+    def add_all(self, ended: Sequence[Ended], missed: int) -> None:
+        """Add what another tail has heard, behind `missed` more that it did not keep."""
+        if missed:
+            # What is kept has no gap: places are counted back from its end.
+            self._kept.clear()
+        self._kept.extend(ended)
+        self._count += missed + len(ended)
+
     @property
     def place(self) -> int:
         """Behind what was added last."""

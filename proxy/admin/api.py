@@ -26,7 +26,7 @@ class Api:
     """The handlers, by their address. All raise BadQueryError, UnknownNameError and LedgerError."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self.desk = desk
 
     @property
     def reads(self) -> dict[str, Handler]:
@@ -57,45 +57,45 @@ class Api:
 
     async def _domains(self, request: web.Request) -> web.Response:
         parameters(request.query)
-        return answer(await content.domains_content(self._desk))
+        return answer(await content.domains_content(self.desk))
 
     async def _domain(self, request: web.Request) -> web.Response:
         parameters(request.query)
-        return answer(await content.domain_content(self._desk, request.match_info["name"]))
+        return answer(await content.domain_content(self.desk, request.match_info["name"]))
 
     async def _findings(self, request: web.Request) -> web.Response:
-        return answer(await content.findings_content(self._desk, FindingQuery.of(request.query)))
+        return answer(await content.findings_content(self.desk, FindingQuery.of(request.query)))
 
     async def _finding(self, request: web.Request) -> web.Response:
         parameters(request.query)
-        return answer(await content.finding_content(self._desk, request.match_info["id"]))
+        return answer(await content.finding_content(self.desk, request.match_info["id"]))
 
     async def _traces(self, request: web.Request) -> web.Response:
-        return answer(await content.traces_content(self._desk, TraceQuery.of(request.query)))
+        return answer(await content.traces_content(self.desk, TraceQuery.of(request.query)))
 
     async def _trace(self, request: web.Request) -> web.Response:
         parameters(request.query)
-        return answer(await content.trace_content(self._desk, request.match_info["id"]))
+        return answer(await content.trace_content(self.desk, request.match_info["id"]))
 
     async def _tree(self, request: web.Request) -> web.Response:
-        return answer(await tree_content(self._desk, request.match_info["id"], TreeQuery.of(request.query)))
+        return answer(await tree_content(self.desk, request.match_info["id"], TreeQuery.of(request.query)))
 
     async def _gate(self, request: web.Request) -> web.Response:
         parameters(request.query)
-        (result,) = await self._desk.evidence.gates([request.match_info["domain"]])
-        entry = await self._desk.evidence.ledger.store_decision(result)
+        (result,) = await self.desk.evidence.gates([request.match_info["domain"]])
+        entry = await self.desk.evidence.ledger.store_decision(result)
         return answer({**result.as_json(), "log": {"seq": entry.seq, "hash": entry.hash}})
 
     async def _decisions(self, request: web.Request) -> web.Response:
-        return answer(await content.decisions_content(self._desk, DecisionQuery.of(request.query)))
+        return answer(await content.decisions_content(self.desk, DecisionQuery.of(request.query)))
 
     async def _decision(self, request: web.Request) -> web.Response:
         parameters(request.query)
         number = number_of(request.match_info["seq"], "the number of a decision")
-        return answer(await content.decision_content(self._desk, number))
+        return answer(await content.decision_content(self.desk, number))
 
     async def _live(self, request: web.Request) -> web.Response:
-        return answer(content.live_content(self._desk, LiveQuery.of(request.query)))
+        return answer(content.live_content(self.desk, LiveQuery.of(request.query)))
 
     async def _openapi(self, request: web.Request) -> web.Response:
         parameters(request.query)
@@ -103,15 +103,15 @@ class Api:
 
     async def _accept(self, request: web.Request) -> web.Response:
         given = await _strings(request, "owner", "why", "until")
-        return answer(finding_json(await actions.accept(self._desk, request.match_info["id"], given)))
+        return answer(finding_json(await actions.accept(self.desk, request.match_info["id"], given)))
 
     async def _revoke(self, request: web.Request) -> web.Response:
         await _strings(request)
-        return answer(finding_json(await actions.revoke(self._desk, request.match_info["id"])))
+        return answer(finding_json(await actions.revoke(self.desk, request.match_info["id"])))
 
     async def _replay(self, request: web.Request) -> web.Response:
         await _strings(request)
-        found = await actions.replay(self._desk, request.match_info["id"])
+        found = await actions.replay(self.desk, request.match_info["id"])
         return answer({"answer": found.answer, "text": found.text, "again": found.again})
 
 

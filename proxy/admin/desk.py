@@ -16,6 +16,7 @@ from proxy.admin.evidence import Evidence
 from proxy.admin.snapshot import Snapshot
 from proxy.admin.trees import Trees
 from proxy.settings import Settings
+from proxy.settings.changes import InForce
 from proxy.tail import Tail
 
 
@@ -65,6 +66,8 @@ class Desk:
     """Looks for the rule that would cover a finding; made of `evidence`, `ids` and `now`."""
     trees: Trees
     """Puts the two bodies of a trace side by side; made of the same three."""
+    in_force: Callable[[], InForce] | None = None
+    """Which configuration the process works under; None where nobody tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,11 @@ class DomainGauges:
         }
         self._last = _Told(self._now(), seen, counted)
 
+    def tell_of(self, settings: Settings) -> None:
+        """Tell of the domains of `settings` from now on; nothing of their evidence until it was looked at."""
+        self._settings = settings
+        self._last = None
+
     def forget(self) -> None:
         """Tell nothing, where the ledger cannot be read: every gate then counts as closed."""
         self._last = None

@@ -95,7 +95,7 @@ class Events:
     """Those who listen, and what is told to them."""
 
     def __init__(self, desk: Desk, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
-        self._desk = desk
+        self.desk = desk
         self._sleep = sleep
         self._listeners: set[_Listener] = set()
         # Two, since one that has just returned is held until the loop's next turn.
@@ -115,7 +115,7 @@ class Events:
     async def handle(self, request: web.Request, alive: Alive) -> web.StreamResponse:
         """Tell one listener, until they go, are let go, or `alive` says no. Raises BadQueryError, UnknownNameError."""
         asked = LiveQuery.of(request.query, "tail")
-        self._desk.evidence.check_names([] if asked.domain is None else [asked.domain])
+        self.desk.evidence.check_names([] if asked.domain is None else [asked.domain])
         if self._stopped or len(self._listeners) >= LISTENERS:
             text = f"{LISTENERS} listen already; close a tab, or ask again later"
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "5"})
@@ -138,14 +138,14 @@ class Events:
     def _listener(self, request: web.Request, asked: LiveQuery, alive: Alive) -> _Listener:
         seen, _, version = request.headers.get("Last-Event-ID", "").rpartition("-")
         # Where they were when the line broke; else where the page on their screen ends; else from now on.
-        place = place_of(seen, self._desk.boot)
+        place = place_of(seen, self.desk.boot)
         if place is None and asked.since is not None:
-            place = place_of(asked.since, self._desk.boot)
+            place = place_of(asked.since, self.desk.boot)
 
         def connected() -> bool:
             return request.transport is not None and not request.transport.is_closing() and alive()
 
-        return _Listener(asked, self._desk.tail.place if place is None else place, version, connected)
+        return _Listener(asked, self.desk.tail.place if place is None else place, version, connected)
 
     async def _tell(self, request: web.Request, listener: _Listener) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
@@ -157,7 +157,7 @@ class Events:
                 try:
                     async with asyncio.timeout(HEARTBEAT):
                         await listener.wake.wait()
-                    told = listener.take(self._desk.boot)
+                    told = listener.take(self.desk.boot)
                 except TimeoutError:
                     told = b": still here\n\n"
                 if told:
@@ -188,15 +188,15 @@ class Events:
                 listener.end()
 
     async def _hear(self) -> None:
-        tail = self._desk.tail
+        tail = self.desk.tail
         for listener in [one for one in self._listeners if one.asked.tail and one.place != tail.place]:
             heard = tail.since(listener.place)
-            listener.hear(heard.next, heard.ended, heard.missed, self._desk.boot)
+            listener.hear(heard.next, heard.ended, heard.missed, self.desk.boot)
             await asyncio.sleep(0)
 
     async def _look(self) -> None:
         try:
-            found = await self._desk.snapshot.overview()
+            found = await self.desk.snapshot.overview()
         except LedgerError:
             version, versions = UNREADABLE, dict[str, str]()
         else:

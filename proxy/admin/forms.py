@@ -22,7 +22,7 @@ class Forms:
     """The handlers of `POST`, by their address."""
 
     def __init__(self, desk: Desk, entry: Entry) -> None:
-        self._desk = desk
+        self.desk = desk
         self._entry = entry
 
     @property
@@ -37,7 +37,7 @@ class Forms:
     async def _accept(self, request: web.Request, who: Who) -> web.StreamResponse:
         fields = await self._fields(request, who)
         try:
-            found = await actions.accept(self._desk, request.match_info["id"], fields)
+            found = await actions.accept(self.desk, request.match_info["id"], fields)
         except RefusedError as error:
             return await self._again("/findings/{id}", request, who, error)
         given = found.acceptance
@@ -47,14 +47,14 @@ class Forms:
 
     async def _revoke(self, request: web.Request, who: Who) -> web.StreamResponse:
         await self._fields(request, who)
-        found = await actions.revoke(self._desk, request.match_info["id"])
+        found = await actions.revoke(self.desk, request.match_info["id"])
         notice = Notice("good", f"No longer accepted: it is {found.state.value}.")
         return self._entry.notices.redirect(_path("findings", found.id), notice)
 
     async def _replay(self, request: web.Request, who: Who) -> web.StreamResponse:
         await self._fields(request, who)
         id_ = request.match_info["id"]
-        notice = actions.notice_of(await actions.replay(self._desk, id_))
+        notice = actions.notice_of(await actions.replay(self.desk, id_))
         return self._entry.notices.redirect(_path("traces", id_), notice)
 
     async def _logout(self, request: web.Request, who: Who) -> web.StreamResponse:
@@ -68,7 +68,7 @@ class Forms:
 
     async def _again(self, page: str, request: web.Request, who: Who, error: RefusedError) -> web.StreamResponse:
         viewer = replace(self._entry.viewer(who, request), refused=error.refused)
-        response = await PAGES[page](self._desk, request, viewer)
+        response = await PAGES[page](self.desk, request, viewer)
         response.set_status(error.status)
         return response
 

@@ -7,6 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 
 from aiohttp import web
@@ -23,6 +24,7 @@ from proxy.admin.events import Events
 from proxy.admin.evidence import Evidence, UnknownNameError
 from proxy.admin.forms import Forms
 from proxy.admin.guard import DATA_POLICY, PAGE_POLICY, SECURITY_FIELDS, host_allowed
+from proxy.admin.listener import BoundedSite
 from proxy.admin.pages import PAGES, error_page
 from proxy.admin.queries import BadQueryError
 from proxy.admin.refusals import RefusedError
@@ -31,6 +33,7 @@ from proxy.admin.session import login_path
 from proxy.admin.snapshot import Snapshot
 from proxy.admin.trees import Trees
 from proxy.errors import LedgerError
+from proxy.settings.changes import InForce
 from proxy.tail import Tail
 from proxy.telemetry import Figures
 
@@ -46,7 +49,8 @@ NO_HEAD = ("/api/v1/gates/", "/api/v1/events")
 class AdminSite:
     """One listener of its own. `token` empty asks for none.
 
-    `ids` and `replays` are what pages ask of the id map and of the verifier, None where there is none.
+    `ids` and `replays` are what pages ask of the id map and of the verifier, None where there is none. `in_force` tells
+    which configuration the process works under.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class AdminSite:
         tail: Tail | None = None,
         ids: Ids | None = None,
         replays: Replays | None = None,
+        in_force: Callable[[], InForce] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -82,6 +87,7 @@ class AdminSite:
             assets=Assets.read(),
             covering=Covering(evidence, ids, evidence.now),
             trees=Trees(evidence, ids, evidence.now),
+            in_force=in_force,
         )
         self._entry = Entry(token, evidence.settings.admin.session, clock=clock, sleep=sleep)
         self._events = Events(self._desk)
@@ -104,10 +110,28 @@ class AdminSite:
         )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._asked_port).start()
+            await BoundedSite(self._runner, self._host, self._asked_port).start()
         except BaseException:
             await self.stop()
             raise
+
+    def serve_with(
+        self, evidence: Evidence, readiness: Readiness, *, ids: Ids | None = None, replays: Replays | None = None
+    ) -> None:
+        """Answer under another configuration from now on. Who is signed in stays so, and who listens hears of it."""
+        self._readiness = readiness
+        self._gauges.tell_of(evidence.settings)
+        self._desk.trees.look_with(evidence, ids)
+        self._desk = replace(
+            self._desk,
+            settings=evidence.settings,
+            evidence=evidence,
+            snapshot=Snapshot(evidence, seen=self._gauges),
+            ids=ids,
+            replays=replays,
+            covering=Covering(evidence, ids, evidence.now),
+        )
+        self._api.desk = self._forms.desk = self._events.desk = self._desk
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -255,8 +279,9 @@ class AdminSite:
         return answer({"alive": True})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        problems = await self._readiness.problems()
-        ready = self._readiness.ready(problems)
+        readiness = self._readiness  # the same for both: a reload may come in between
+        problems = await readiness.problems()
+        ready = readiness.ready(problems)
         # A reason may name inner hosts; without the token only the fact is told.
         told = request.get(WHO) is not None
         checks = {
@@ -267,7 +292,11 @@ class AdminSite:
             for name, reason in problems.items()
         }
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return answer({"ready": ready, "checks": checks}, status)
+        content = {"ready": ready, "checks": checks}
+        if self._desk.in_force is not None:
+            force = self._desk.in_force()
+            content["configuration"] = force.as_json() if told else force.in_short()
+        return answer(content, status)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from proxy.admin.tree_work import Listed, NoPlaceError, Outlined
 from proxy.admin.trees import DIED, TOO_LONG
 from proxy.errors import LedgerError
 from proxy.model import Trace
-from proxy.verify.work import WorkTimeoutError
+from proxy.verify.work import WorkerDiedError, WorkTimeoutError
 
 MAX_OPENED = 8
 """Places opened by hand in one outline: each may show `PAGE` children."""
@@ -113,7 +112,7 @@ async def listed_of(desk: Desk, id_: str, asked: TreeQuery) -> Listed:
         raise UnknownNameError(str(error)) from error
     except WorkTimeoutError as error:
         raise LedgerError(TOO_LONG) from error
-    except BrokenProcessPool as error:
+    except WorkerDiedError as error:
         raise LedgerError(DIED) from error
 
 

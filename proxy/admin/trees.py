@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from proxy.admin.evidence import Evidence
 from proxy.admin.tree_work import Listed, Outlined, TreeJob, listed, listed_of_kept, outlined, outlined_and_kept
 from proxy.errors import LedgerError, ShadowreadError
 from proxy.model import Trace
-from proxy.verify.work import INLINE_BYTES, Work, WorkTimeoutError, layers_text, rules_of, tokens_of
+from proxy.verify.work import INLINE_BYTES, Work, WorkerDiedError, WorkTimeoutError, layers_text, rules_of, tokens_of
 
 if TYPE_CHECKING:
     from proxy.admin.desk import Ids
@@ -44,10 +44,16 @@ class Trees:
         self._one = asyncio.Semaphore(1)
         self._kept: OrderedDict[str, None] = OrderedDict()
 
+    def look_with(self, evidence: Evidence, ids: Ids | None) -> None:
+        """From now on align by the rules of `evidence` and the id map `ids`."""
+        self._evidence, self._ids = evidence, ids
+        self._kept.clear()
+
     async def close(self) -> None:
         """What is under way is not waited for: the proxy's clients wait for whoever stops next."""
-        closing = asyncio.get_running_loop().run_in_executor(None, self._work.close)
-        await asyncio.wait([closing], timeout=CLOSE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._work.close()
 
     async def outline(
         self, trace: Trace, *, focus: int | None = None, opened: Sequence[tuple[At, int]] = ()
@@ -63,7 +69,7 @@ class Trees:
                     self._keep(trace.id)
         except WorkTimeoutError:
             return Outlined([], TOO_LONG)
-        except BrokenProcessPool:
+        except WorkerDiedError:
             return Outlined([], DIED)
         return replace(found, remarks=(*remark, *found.remarks))
 
@@ -73,7 +79,7 @@ class Trees:
         """What stands at one place of a trace, given by its address or by its path.
 
         Raises UnknownNameError for a trace that is not kept, NoPlaceError for a place that is not there, LedgerError,
-        WorkTimeoutError and BrokenProcessPool.
+        WorkTimeoutError and WorkerDiedError.
         """
         asked = place, by_path, offset, end, limit
         if id_ in self._kept:

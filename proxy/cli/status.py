@@ -24,6 +24,7 @@ from proxy.cli.common import (
     table,
 )
 from proxy.cli.detail import show
+from proxy.cli.running import lines_of, running_configuration
 from proxy.gate import GateResult
 from proxy.gate.words import span
 from proxy.model import FAILURES, SKIPS
@@ -66,7 +67,8 @@ def status(*, domain: str | None, config: Path | None, as_json: bool) -> None:
         else:
             show(console(), found)
         return
-    rows, dated = asyncio.run(_overview(settings_of(config)))
+    settings = settings_of(config)
+    rows, dated = asyncio.run(_overview(settings))
     domains = [row for row, _ in rows]
     if as_json:
         print_json({"domains": domains})
@@ -82,6 +84,9 @@ def status(*, domain: str | None, config: Path | None, as_json: bool) -> None:
     for one in domains:
         if one["reasons"]:
             out.print(Text(printable(f"{one['name']}: {_reasons(one)}")), soft_wrap=True)
+    if (running := asyncio.run(running_configuration(settings))) is not None:
+        for line in lines_of(running, settings):
+            out.print(Text(printable(line)), soft_wrap=True)
 
 
 async def _domain(settings: Settings, name: str) -> dict[str, Any]:

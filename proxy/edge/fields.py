@@ -24,7 +24,27 @@ _HOP = frozenset(
         b"upgrade",
     }
 )
-_REQUEST_SPECIAL = _HOP | {b"te", b"trailer", b"host"}
+_LOOKALIKE = frozenset({b"content_length", b"transfer_encoding"})
+"""Names that servers with CGI in their family tree take for the ones with a hyphen."""
+_REQUEST_SPECIAL = _HOP | _LOOKALIKE | {b"te", b"trailer", b"host", b"content-length"}
+_MAX_LENGTH_DIGITS = 18
+_NOT_HTTP = frozenset(
+    {
+        "SOURCE",
+        "DESCRIBE",
+        "ANNOUNCE",
+        "SETUP",
+        "PLAY",
+        "PAUSE",
+        "TEARDOWN",
+        "GET_PARAMETER",
+        "SET_PARAMETER",
+        "REDIRECT",
+        "RECORD",
+        "FLUSH",
+    }
+)
+"""Methods of ICE and RTSP, which the server's parser speaks too, without a word about it."""
 _ORDINARY = frozenset({b"keep-alive", b"close", b"upgrade", b""})
 _NOT_IN_TRAILERS = _HOP | {
     b"content-length",
@@ -61,16 +81,21 @@ def admit(method: str, target: str, version: tuple[int, int], raw: Headers, *, u
     """Judge and filter one request; raises RefusedError.
 
     The server's own parser has refused most malformed shapes before. Left for here: protocol versions it
-    takes by mistake, CONNECT, codings other than chunked, chunked in HTTP/1.0, lists in Host. A target in
-    absolute form is brought to origin form and its authority replaces Host (RFC 9112 3.2.2).
+    takes by mistake, CONNECT, codings other than chunked, chunked in HTTP/1.0, lists in Host, lengths that overflow
+    elsewhere, framing fields spelled with an underscore. A target in absolute form is brought to origin form (for
+    OPTIONS to `*` where it has no path, RFC 9112 3.2.4) and its authority replaces Host (RFC 9112 3.2.2).
     """
     if version != (1, 1) and version != (1, 0):
         raise RefusedError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    if method in _NOT_HTTP:
+        raise RefusedError(505, "neither RTSP nor ICE is spoken here")
+    # HTTP/1.0 knows no Upgrade (RFC 9110 7.8).
+    upgrade = upgrade and version == (1, 1)
     if method == "CONNECT":
         raise RefusedError(501, "CONNECT is not served: this is a reverse proxy")
     authority = None
     if target[0] != "/" and target != "*":
-        target, authority = _origin_form(target)
+        target, authority = _origin_form(method, target)
     fields = []
     named: set[bytes] = set()
     chunked = False
@@ -84,6 +109,13 @@ def admit(method: str, target: str, version: tuple[int, int], raw: Headers, *, u
             if not _HOST.fullmatch(value):
                 raise RefusedError(400, "the Host field is not one host")
             fields.append(field if authority is None else (field[0], value))
+        elif name == b"content-length":
+            if len(field[1]) > _MAX_LENGTH_DIGITS:
+                raise RefusedError(400, "the Content-Length is longer than any number of bytes")
+            # Noughts in front are an octal number to some.
+            fields.append(field if field[1][:1] != b"0" else (field[0], b"%d" % int(field[1])))
+        elif name in _LOOKALIKE:
+            raise RefusedError(400, "a field that frames the body is spelled with an underscore")
         elif name == b"connection":
             tokens = {token.strip(b" \t").lower() for token in field[1].split(b",")}
             if upgrade and b"upgrade" in tokens:
@@ -108,12 +140,12 @@ def admit(method: str, target: str, version: tuple[int, int], raw: Headers, *, u
     return Admitted(target, tuple(fields), chunked, protocol)
 
 
-def _origin_form(target: str) -> tuple[str, bytes]:
+def _origin_form(method: str, target: str) -> tuple[str, bytes]:
     match = _ABSOLUTE.fullmatch(target)
     if match is None or not match[1]:
         raise RefusedError(400, "the request target is neither a path nor an http URL")
-    rest = match[2]
-    return rest if rest[:1] == "/" else "/" + rest, match[1].encode("utf-8", "surrogateescape")
+    rest = match[2] or ("*" if method == "OPTIONS" else "/")
+    return rest if rest[0] in "/*" else "/" + rest, match[1].encode("utf-8", "surrogateescape")
 
 
 def response_lines(headers: Headers, *, status: int, chunked: bool, no_body: bool) -> list[bytes]:

@@ -7,12 +7,13 @@ import socket
 import struct
 from typing import Any, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
+from proxy.edge.full import Full
 from proxy.edge.problem import problem
 from proxy.readers.client_response import Buffer
 from proxy.telemetry.logs import path_shape
@@ -31,7 +32,8 @@ class EdgeRequest(web.BaseRequest):
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> None:
-        super().__init__(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        # Of the protocol: asking for the running loop costs a system call.
+        super().__init__(message, payload, protocol, writer, task, protocol._loop)  # noqa: SLF001 - it has no other name
         self.parsed = message
         self.client = cast(EdgeProtocol, protocol)
 
@@ -73,24 +75,119 @@ class EdgeProtocol(RequestHandler):
 
     aiohttp's parser carries a request's trailer fields over into the next request of the connection, so
     `ended_clean` tells whether a chunked body ended without any; if not, the connection is not used again.
+
+    - `max_meta_bytes`: the most that may come without a whole request head or a byte of a body: heads, blank lines
+      before them, sizes and extensions of chunks, trailers. aiohttp bounds single fields and their number only.
+    - `unread_timeout`: seconds that a client may leave unread what was written before its connection was closed.
     """
 
-    __slots__ = ("_last_bytes", "_tunnel_input")
+    __slots__ = (
+        "_begun",
+        "_bodied",
+        "_given_up",
+        "_last_bytes",
+        "_max_meta",
+        "_meta",
+        "_newest",
+        "_tunnel_input",
+        "_unread_timeout",
+    )
 
-    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+    def __init__(
+        self,
+        manager: web.Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        max_meta_bytes: int,
+        unread_timeout: float,
+        **options: Any,
+    ) -> None:
         super().__init__(manager, loop=loop, **options)
+        # Of requests that come before the answer to the one ahead no more are taken than one reading brings; aiohttp
+        # takes 32, each with a head of any size.
+        self._max_msg_queue_size, self._msg_queue_resume_size = 2, 1
         self._last_bytes = b""
         self._tunnel_input: TunnelInput | None = None
+        self._max_meta = max_meta_bytes
+        self._unread_timeout = unread_timeout
+        self._meta = 0
+        self._begun = 0
+        self._bodied = 0
+        self._newest: StreamReader = EMPTY_PAYLOAD
+        self._given_up = False
 
     def data_received(self, data: bytes) -> None:
+        if self._given_up:
+            return
         self._last_bytes = data[-7:] if len(data) >= 7 else (self._last_bytes + data)[-7:]
         super().data_received(data)
+        if self._tunnel_input is None and not self._upgraded:
+            self._count_meta(len(data))
         if self._messages and self._current_request is not None:
             broken = self._messages[-1][0]
             payload = self._current_request.content
             if not isinstance(broken, RawRequestMessage) and not payload.is_eof() and payload.exception() is None:
                 # The parser gave up inside this body; without this its reader would wait for ever.
                 payload.set_exception(RequestPayloadError("the request body is malformed"))
+
+    def _count_meta(self, size: int) -> None:
+        if self._request_count != self._begun:
+            self._begun = self._request_count
+            if self._messages:
+                self._newest = self._messages[-1][1]
+                self._bodied = self._newest.total_bytes
+                if self._meta + size > self._max_meta and any(map(self._is_large, self._messages)):
+                    self._give_up()
+            self._meta = 0
+        elif self._newest.total_bytes != self._bodied:
+            self._bodied = self._newest.total_bytes
+            self._meta = 0
+        elif not self._reading_paused and not self._buffer_paused:
+            # A paused parser keeps what comes without looking at it.
+            self._meta += size
+            if self._meta > self._max_meta:
+                self._give_up()
+
+    def _is_large(self, received: tuple[Any, StreamReader]) -> bool:
+        message = received[0]
+        if not isinstance(message, RawRequestMessage):
+            return False
+        return sum(len(name) + len(value) + 4 for name, value in message.raw_headers) > self._max_meta
+
+    def _give_up(self) -> None:
+        """Read nothing more of this client; what it is owed is an error behind what it has asked for."""
+        self._given_up = True
+        large = [at for at, received in enumerate(self._messages) if self._is_large(received)]
+        for _ in range(len(self._messages) - large[0] if large else 0):
+            self._messages.pop()
+        if not self._newest.is_eof() and self._newest.exception() is None:
+            self._newest.set_exception(RequestPayloadError("the framing of the request body is larger than allowed"))
+        error = LineTooLong(b"", self._max_meta)
+        self._messages.append((_ErrInfo(status=400, exc=error, message=error.message), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        # A body that its client broke off or wrote wrongly is no fault here, and would fill the log for anyone.
+        if not isinstance(kw.get("exc_info"), RequestPayloadError):
+            super().log_exception(*args, **kw)
+
+    async def start(self) -> None:
+        transport = self.transport
+        try:
+            await super().start()
+        finally:
+            self._drop_unread(transport)
+
+    def force_close(self) -> None:
+        transport = self.transport
+        super().force_close()
+        self._drop_unread(transport)
+
+    def _drop_unread(self, transport: asyncio.Transport | None) -> None:
+        """A transport that is closed waits for its client to take the rest; it shall not wait for ever."""
+        if transport is not None and transport.is_closing() and transport.get_write_buffer_size():
+            self._loop.call_later(self._unread_timeout, transport.abort)
 
     @property
     def ended_clean(self) -> bool:
@@ -173,7 +270,16 @@ class EdgeProtocol(RequestHandler):
 
 
 class EdgeServer(web.Server):
-    """aiohttp's low-level server, making EdgeProtocol connections."""
+    """aiohttp's low-level server, making EdgeProtocol connections, `most` at once."""
+
+    def __init__(self, *args: Any, most: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.most = most
+        self.refused = 0
+        self._told: set[Full] = set()
 
     def __call__(self) -> RequestHandler:
+        if len(self._connections) >= self.most:
+            self.refused += 1
+            return cast(RequestHandler, Full(self._told))
         return EdgeProtocol(self, loop=self._loop, **self._kwargs)

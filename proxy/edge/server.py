@@ -50,8 +50,10 @@ class Edge:
     - `forwarded`: see `ForwardedSetting`.
     - `max_field_bytes`, `max_fields`: bounds on the request line and on each request field, and on how many
       there are; beyond them 431 or 400.
+    - `max_head_bytes`: the most that a request head may take, and what frames a body between two of its bytes.
     - `keep_alive`: seconds a client connection may wait between requests, and for a request head to be whole.
     - `client_timeout`: seconds a client may neither send nor take a byte inside a message.
+    - `max_clients`: connections open at once; one more is answered with 503 and closed.
     - `linger`: seconds a rest of a request body is read and dropped, so that its sender sees the response.
     """
 
@@ -63,8 +65,10 @@ class Edge:
         forwarded: ForwardedSetting = "off",
         max_field_bytes: int = 16 * 1024,
         max_fields: int = 128,
+        max_head_bytes: int = 64 * 1024,
         keep_alive: float = 75.0,
         client_timeout: float = 60.0,
+        max_clients: int = 16_384,
         linger: float = 5.0,
     ) -> None:
         self._primary = primary
@@ -77,9 +81,12 @@ class Edge:
             "max_line_size": max_field_bytes,
             "max_field_size": max_field_bytes,
             "max_headers": max_fields,
+            "max_meta_bytes": max_head_bytes,
+            "unread_timeout": client_timeout,
             "read_bufsize": 64 * 1024,
             "auto_decompress": False,
             "access_log": None,
+            "most": max_clients,
         }
         self._server: EdgeServer | None = None
         self._listener: asyncio.Server | None = None
@@ -87,8 +94,22 @@ class Edge:
         self._quiet = asyncio.Event()
         self._stopping = False
 
-    def serve_with(self, *, primary: Upstream, open_tap: OpenTap, forwarded: ForwardedSetting) -> None:
-        """Serve requests that come from now on with these; exchanges under way end with what they began with."""
+    def serve_with(
+        self,
+        *,
+        primary: Upstream,
+        open_tap: OpenTap,
+        forwarded: ForwardedSetting,
+        max_clients: int | None = None,
+    ) -> None:
+        """Serve requests that come from now on with these; exchanges under way end with what they began with.
+
+        Clients that are connected stay, also those beyond a new `max_clients`; None leaves it as it is.
+        """
+        if max_clients is not None:
+            self._options["most"] = max_clients
+            if self._server is not None:
+                self._server.most = max_clients
         self._primary = primary
         self._taps.open_tap = open_tap
         self._forwarded = forwarded
@@ -97,6 +118,11 @@ class Edge:
     def active(self) -> int:
         """Exchanges under way, tunnels included."""
         return self._active
+
+    @property
+    def refused_clients(self) -> int:
+        """Connections that were one too many, since the start."""
+        return 0 if self._server is None else self._server.refused
 
     @property
     def tap_faults(self) -> int:
@@ -114,7 +140,7 @@ class Edge:
     async def start(self, host: str, port: int, *, sock: socket.socket | None = None, reuse_port: bool = False) -> None:
         """Listen on `host`:`port` (0: any free port), or on `sock`. Raises OSError when that is not possible."""
         self._server = EdgeServer(
-            self._handle,  # type: ignore[arg-type] # the factory below makes EdgeRequests only
+            self._handle,  # the factory below makes EdgeRequests only
             request_factory=EdgeRequest,
             handler_cancellation=True,
             **self._options,
@@ -149,11 +175,21 @@ class Edge:
     async def _handle(self, request: EdgeRequest) -> web.StreamResponse:
         self._active += 1
         try:
-            return await self._exchange(request)
+            answered = await self._exchange(request)
+            if request.client.writing_paused:
+                # A client that asks for more than it takes would otherwise fill the memory with answers.
+                await self._taken(request.client)
+            return answered
         finally:
             self._active -= 1
             if self._stopping and not self._active:
                 self._quiet.set()
+
+    async def _taken(self, client: EdgeProtocol) -> None:
+        try:
+            await client.drain(self._client_timeout)
+        except (ConnectionError, TimeoutError):
+            client.reset()
 
     async def _exchange(self, request: EdgeRequest) -> web.StreamResponse:
         method, received = request.method, request.parsed.raw_headers

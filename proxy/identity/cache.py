@@ -21,6 +21,7 @@ from proxy.identity.packed import (
 )
 from proxy.identity.table import Gathering
 
+LAST_MOMENT = "g"  # behind every answer
 _new = tuple.__new__  # IdPair's own constructor is a Python function, and this is called for each id looked up
 
 
@@ -45,6 +46,8 @@ class Cache:
         self._old: dict[str, str] = {}
         self._gone: dict[str, str] = {}
         self._weight = 0
+        self.version = 0
+        """Another number as soon as anything is no longer known, or is known otherwise than before."""
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -107,7 +110,9 @@ class Cache:
             self._clear(at)
             texts = {token: self._names.pack(token, rows, 0) for token, rows in answers.items()}
         for token, text in texts.items():
-            self.forget(token)
+            known = self._forget(token)
+            if known and known[MOMENT:] != text[MOMENT:]:
+                self.version += 1
             self._add(token, text)
 
     def hold(self, rows: Iterable[Row]) -> list[Row]:
@@ -128,16 +133,42 @@ class Cache:
 
     def forget(self, token: str) -> None:
         """Have the token asked for again."""
+        if self._forget(token):
+            self.version += 1
+
+    def _forget(self, token: str) -> str:
+        """What was known of the token until now, empty for nothing."""
         text = self._young.pop(token, None)
         if text is not None:
             self._weight -= weight(text)
-        self._old.pop(token, None)
+        return text or self._old.pop(token, "")
+
+    def good_until(self, tokens: Iterable[str], *, hit_age: float, miss_age: float) -> float:
+        """How long the answers to these tokens will be young enough, the first of them to age deciding: a moment.
+
+        `-inf` when one of them is not known at all.
+        """
+        first_hit = first_miss = LAST_MOMENT
+        for token in tokens:
+            text = self._young.get(token) or self._old.get(token, "")
+            if len(text) > MOMENT:
+                first_hit = min(first_hit, text)
+            elif text:
+                first_miss = min(first_miss, text)
+            else:
+                return -math.inf
+        return min(self._asked(first_hit) + hit_age, self._asked(first_miss) + miss_age)
+
+    def _asked(self, text: str) -> float:
+        """The moment that an answer was asked for; endless for none."""
+        return math.inf if text is LAST_MOMENT else self._since + int(text[:MOMENT], 16) / TICKS
 
     def _cutoff(self, at: float) -> str:
         """What the answers asked for since `at` do not come before."""
         return moment(math.ceil(min((at - self._since) * TICKS, MAX_TICKS)))
 
     def _clear(self, since: float) -> None:
+        self.version += 1
         self._since = since
         self._names = Names()
         self._young, self._old, self._gone = {}, {}, {}

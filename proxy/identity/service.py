@@ -176,25 +176,61 @@ class Identity:
         `fresh` asks again for what was not found before. IdentityError when something unknown is asked and
         Postgres does not answer, or when more than `limits.tokens` ids are asked at once.
         """
+        self._check(tokens)
+        asked = set(tokens)
+        found, unheld, unknown = self._gathered(asked, fresh=fresh)
+        if unknown:
+            for rows in (await self._learn(unknown, unheld, fresh=fresh)).values():
+                for row in rows:
+                    found.add(row.pair)
+        return self._counted(asked, found)
+
+    def at_once(self, tokens: Collection[str]) -> IdTable | None:
+        """What `lookup` says where nobody has to be asked; None, and nothing is counted, where somebody has."""
+        self._check(tokens)
+        asked = set(tokens)
+        found, _, unknown = self._gathered(asked, fresh=False)
+        return None if unknown else self._counted(asked, found)
+
+    def now(self) -> float:
+        """The moment that `good_until` is held against."""
+        return self._clock()
+
+    @property
+    def version(self) -> int:
+        """Another number as soon as the answer to an id that was known has changed."""
+        return self._cache.version
+
+    def good_until(self, tokens: Iterable[str]) -> float:
+        """The moment (of this map's clock) up to which `lookup` answers these ids from memory, as long as `version`
+        stays the same; `-inf` when it does not."""
+        if self._database is None:
+            return math.inf
+        ids = [token for token in tokens if LEGACY.fullmatch(token) or UUID.fullmatch(token)]
+        return self._cache.good_until(ids, hit_age=self._limits.hit_age, miss_age=self._limits.miss_age)
+
+    def _check(self, tokens: Collection[str]) -> None:
         if len(tokens) > self._limits.tokens:
             raise IdentityError(f"{len(tokens)} ids asked at once; at most {self._limits.tokens} are looked up")
-        asked = set(tokens)
+
+    def _gathered(self, asked: set[str], *, fresh: bool) -> tuple[Gathering, Container[str], list[str]]:
+        """What memory has on these ids, which of them no file has, and which of them Postgres has to be asked for."""
         found = Gathering()
         unheld = asked
         if len(self._held):
             unheld = set(self._held.gather(asked, found, hits_since=0.0, misses_since=0.0))
-        if self._database is not None:
-            now = self._clock()
-            unknown = self._cache.gather(
-                asked,
-                found,
-                hits_since=now - self._limits.hit_age,
-                misses_since=math.inf if fresh else now - self._limits.miss_age,
-            )
-            if unknown and (ids := [token for token in unknown if LEGACY.fullmatch(token) or UUID.fullmatch(token)]):
-                for rows in (await self._learn(ids, unheld, fresh=fresh)).values():
-                    for row in rows:
-                        found.add(row.pair)
+        if self._database is None:
+            return found, unheld, []
+        now = self._clock()
+        unknown = self._cache.gather(
+            asked,
+            found,
+            hits_since=now - self._limits.hit_age,
+            misses_since=math.inf if fresh else now - self._limits.miss_age,
+        )
+        return found, unheld, [token for token in unknown if LEGACY.fullmatch(token) or UUID.fullmatch(token)]
+
+    def _counted(self, asked: set[str], found: Gathering) -> IdTable:
         table = found.table()
         misses = len(asked.difference(table.by_legacy, table.by_uuid))
         self._hits += len(asked) - misses

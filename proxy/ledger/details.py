@@ -28,6 +28,8 @@ RULE_CHARACTERS = 500
 PATH_BYTES, RULE_BYTES = 700, 500
 """Of what is part of a key: an index of Postgres takes 2,704 bytes, and the name of a route may be long."""
 KIND_CHARACTERS = 100
+ENTITY_BYTES = 64
+"""Of what stands for an entity: clients write it, and tens of thousands are remembered. An id has 36 at most."""
 LINKS = 50
 """How many findings one trace is listed under."""
 TRACE_OVERHEAD, VALUE_OVERHEAD = 2_000, 500
@@ -143,7 +145,7 @@ class Details:
     """Collects what the outcomes bear. `known` are the findings that have a row or are about to get one."""
 
     def __init__(self, max_findings: int) -> None:
-        self._max_findings = max_findings
+        self.max_findings = max_findings
         self.traces = TraceQueue()
         self.known: set[str] = set()
         self.places: set[Place] = set()
@@ -218,7 +220,7 @@ class Details:
             path = clean(pattern_of(difference.path)[:PATH_CHARACTERS])
             key = finding_id(domain, route, path, difference.kind.value)
             new = key not in self.known
-            if new and len(self.known) >= self._max_findings:
+            if new and len(self.known) >= self.max_findings:
                 self._overflow[domain] += 1
                 continue
             finding = self._findings.get(key)
@@ -254,6 +256,8 @@ class Details:
         self._tolerated[epoch, *place[1:]] += tolerated.count
 
     def _entity(self, key: tuple[Epoch, str, str], entity: str) -> None:
+        if len(entity) > ENTITY_BYTES:
+            entity = shorten(clean(entity), ENTITY_BYTES)
         seen = self._seen.setdefault(key, set())
         if entity in seen:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ from proxy.ledger.health import Health
 from proxy.ledger.housing import Housing
 from proxy.ledger.moments import to_us
 from proxy.ledger.reader import LedgerReader, Query, T
-from proxy.ledger.records import DomainCounts, Recording
+from proxy.ledger.records import DomainCounts, Recording, joined
 from proxy.ledger.store import Store
 from proxy.ledger.tally import Batch, Tally, Ticket
 from proxy.ledger.totals import Totals, Waiting
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 SLOWEST_RETRY = 30.0
 """Seconds between two attempts when many have failed."""
+SHOWN_SECONDS = 2.0
+"""How long an answer waits for what it is about to tell to be written; a healthy disk takes milliseconds."""
 TIDY_EVERY = timedelta(hours=1)
 
 
@@ -70,6 +72,8 @@ class Ledger(LedgerReader):
         self._health = Health(clock)
         self._tidy_at = clock()
         self._lost_traces = 0
+        self.beside: Callable[[], Iterable[Recording]] = tuple
+        """How the recording goes in processes that belong to this one and write to the same ledger."""
         self._tasks = TaskGroup(1)
 
     @classmethod
@@ -153,8 +157,19 @@ class Ledger(LedgerReader):
         """
         self._tally.keep_watch(domain, watch)
 
+    def keep_within(self, *, max_traces: int, max_trace_bytes: int, max_findings: int, gone_after: int) -> None:
+        """Other limits from now on, as `open` takes them; what is beyond them goes with the next writes. No I/O."""
+        self._bounds = Bounds(max_traces, max_trace_bytes, max_findings, gone_after)
+        self._tally.details.max_findings = max_findings
+
     @property
     def recording(self) -> Recording:
+        """How it goes here and in the processes of `beside`: it is well where it is with all."""
+        return joined(self.own_recording, self.beside())
+
+    @property
+    def own_recording(self) -> Recording:
+        """How it goes in this process alone."""
         details = self._tally.details
         batch = self._batch
         return Recording(
@@ -171,14 +186,17 @@ class Ledger(LedgerReader):
         """The counts of every domain that has a window. Also while the file cannot be read."""
 
         async def answer() -> dict[str, DomainCounts]:
+            safe = await self._write_first()
             async with self._commit:
                 if self._engine is not None:
                     # What was last known and what was written since is then the best answer there is.
                     with suppress(LedgerError):
                         self._stored = await self._ask_surely(self._totals)
                 found = self._stored.current(self._book.current)
-                for one in self._waiting():
+                for one in self._told(safe=safe):
                     found.add(one)
+                for delta in (delta for one in self._waiting() if safe for delta in one.routes):
+                    found.route(delta.window, delta.domain, delta.route).under_way += delta.observed
                 for slot in self._tally.slots:
                     found.route(slot.epoch.id, slot.domain, slot.route).under_way += slot.under_way
             return found.freeze()
@@ -206,10 +224,32 @@ class Ledger(LedgerReader):
         await self.flush()
 
     async def _answer(self, ask: Query[T], nothing: T) -> tuple[T, tuple[Waiting, ...]]:
+        safe = await self._write_first()
         # A commit between the file's answer and what waits beside it would be seen twice or not at all.
         async with self._commit:
             found = nothing if self._engine is None and not self._ended else await self._ask_surely(ask)
-            return found, self._waiting()
+            return found, self._told(safe=safe)
+
+    async def _write_first(self) -> bool:
+        """Write what waits before anybody is told of it: what was once shown must outlive a kill. Whether it is so.
+
+        While the ledger is not being written this tries nothing, for then all that waits is told as it is.
+        """
+        if self._ended or self._health.reason is not None:
+            return False
+        if self._batch is None and not self._tally.waiting:
+            return True
+        try:
+            async with asyncio.timeout(SHOWN_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            return False
+        return self._health.reason is None
+
+    def _told(self, *, safe: bool) -> tuple[Waiting, ...]:
+        """Of what waits, that which may be told beside the file's answer: all of it, or where what came before is
+        `safe` in the file no exchange that ended since."""
+        return tuple(Waiting(timing=one.timing) for one in self._waiting()) if safe else self._waiting()
 
     async def _ask_surely(self, ask: Query[T]) -> T:
         """The answer of the file; a batch that shows to be in it although its commit failed waits no longer.

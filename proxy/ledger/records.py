@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,22 @@ class Recording:
     traces: int
     dropped_traces: int
     misused: int
+
+
+def joined(one: Recording, others: Iterable[Recording]) -> Recording:
+    """The recording of several processes: not ok where one of them is not, with the reason of the first of these."""
+    every = [one, *others]
+    failed = next((each for each in every if not each.ok), None)
+    told = failed or one
+    return Recording(
+        told.ok,
+        told.reason,
+        told.since,
+        sum(each.waiting for each in every),
+        sum(each.traces for each in every),
+        sum(each.dropped_traces for each in every),
+        sum(each.misused for each in every),
+    )
 
 
 @dataclass(frozen=True, slots=True)

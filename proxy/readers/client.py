@@ -6,13 +6,14 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from urllib.parse import urlsplit
 
 from proxy.errors import UpstreamError
 from proxy.model import Headers
 from proxy.readers.client_connection import Connection
 from proxy.readers.client_response import ClientResponse, OnInformational
+from proxy.readers.client_whole import Whole
 from proxy.readers.client_wire import request_head
 from proxy.tasks import TaskGroup
 
@@ -106,9 +107,10 @@ class HttpClient:
         while True:
             connection = (None if fresh else self._take_idle()) or await self._acquire(fresh=fresh)
             reused = connection.uses > 0
-            response = connection.begin(method, head, on_informational, upgrade=upgrade)
+            response = ClientResponse(method, connection, on_informational, connection.loop)
+            connection.begin(response, head, upgrade=upgrade)
             try:
-                if stream is not None and not response.headed.done():
+                if stream is not None and not response.has_head:
                     connection.uploading = True
                     response.upload = self._uploads.start(
                         connection.upload(stream, length), name=f"upload {self._host}:{self._port}"
@@ -125,6 +127,37 @@ class HttpClient:
                 response.abort()
                 raise
             return response
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        *,
+        limit: int,
+        timeout: float,
+        done: Callable[[Whole], None],
+    ) -> Whole | None:
+        """Send a request without a body on a connection that is idle, and have `done` called with the whole response.
+
+        None, and nothing is sent, when no connection is idle. Nothing is tried again: a response that failed with
+        `reset` before it had a head may have met a connection that the upstream was just closing. `limit` is in bytes,
+        `timeout` in seconds to the last byte, kept to a second or a quarter of the client's shortest time.
+        """
+        connection = self._take_idle()
+        if connection is None:
+            return None
+        if target[0] == "/":
+            target = self._prefix + target
+        whole = Whole(method, connection, limit, connection.loop.time() + timeout, done)
+        try:
+            head, _ = request_head(method, target, headers, None, streamed=False)
+        except UpstreamError as error:
+            self.released(connection)
+            whole.fail(error)
+            return whole
+        connection.begin(whole, head)
+        return whole
 
     async def close(self) -> None:
         """Close every connection; exchanges under way break off."""
@@ -144,12 +177,11 @@ class HttpClient:
     # pool
 
     def _take_idle(self) -> Connection | None:
-        oldest = asyncio.get_running_loop().time() - self._keep_alive
         while self._idle:
             connection = self._idle.pop()
             if connection.closed:
                 continue
-            if connection.touched < oldest:
+            if connection.touched < connection.loop.time() - self._keep_alive:
                 connection.close()
                 continue
             return connection
@@ -252,10 +284,13 @@ class HttpClient:
         if self._idle_timeout:
             for connection in tuple(self._open):
                 response = connection.response
+                if response is not None and response.deadline < now:
+                    connection.timed_out("no complete response in time")
+                    continue
                 if response is None or not response.timed or connection.touched > now - self._idle_timeout:
                     continue
                 # While the request body is still coming, silence is the client's, unless the upstream
                 # has stopped taking it.
                 if response.waiting and (not connection.uploading or connection.write_paused):
-                    connection.timed_out(self._idle_timeout)
+                    connection.timed_out(f"no byte from the upstream for {self._idle_timeout:g} s")
         self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep) if self._open else None

@@ -9,8 +9,11 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy.errors import UpstreamError
-from proxy.readers.client_response import ClientResponse, OnInformational, UpgradedStream
-from proxy.readers.client_wire import content_length, tokens_of
+from proxy.readers.client_response import ClientResponse, UpgradedStream
+from proxy.readers.client_whole import Whole
+from proxy.readers.client_wire import content_length, head_fault, size_of
+
+Expected = ClientResponse | Whole
 
 MAX_INFORMATIONAL = 16
 """1xx responses taken before one final response; more is a fault of the upstream."""
@@ -36,7 +39,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, owner: Owner, max_header_bytes: int) -> None:
         self._owner = owner
         self._max_header_bytes = max_header_bytes
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
@@ -45,6 +48,8 @@ class Connection(asyncio.Protocol):
         self._bodied = False
         self._headed = False
         self._until_close = False
+        self._plain = False  # the head is being parsed by itself
+        self._left = 0  # bytes of a body that are still to come past the parser
         self._informational = 0
         self._finished = False
         self._keep = False
@@ -53,35 +58,26 @@ class Connection(asyncio.Protocol):
         self._tunnel: UpgradedStream | None = None
         self._drain_waiter: asyncio.Future[None] | None = None
         self.write_paused = False
-        self.response: ClientResponse | None = None
+        self.response: Expected | None = None
         self.uploading = False
         self.expects_upgrade = False
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
         self.answered = False
         self.closed = False
         self.uses = 0
 
-    def begin(
-        self,
-        method: str,
-        head: bytes,
-        on_informational: OnInformational | None,
-        *,
-        upgrade: bool,
-    ) -> ClientResponse:
-        """Send a request head (with a body that is known) and return the response to be."""
-        response = ClientResponse(method, self, on_informational)
+    def begin(self, response: Expected, head: bytes, *, upgrade: bool = False) -> None:
+        """Send a request head (with a body that is known); `response` takes what comes back."""
         self.response = response
         self.uses += 1
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
         self.answered = self._headed = self._until_close = self._finished = False
-        self._informational = self._meta = 0
+        self._informational = self._meta = self._left = 0
         self.expects_upgrade = upgrade
         if self._transport is None or self._transport.is_closing():
             self._break(UpstreamError("reset", "the upstream closed the connection"))
         else:
             self._transport.write(head)
-        return response
 
     async def upload(self, body: AsyncIterable[bytes], length: int | None) -> None:
         """Send a streamed body: `length` bytes exactly, or chunked when None. Breaks the exchange on failure."""
@@ -127,11 +123,17 @@ class Connection(asyncio.Protocol):
         if self.response is None:
             self.abort()
             return
-        self.touched = self._loop.time()
-        self.answered = True
+        self.touched = self.loop.time()
         self._bodied = False
+        self._meta += len(data)
         try:
-            self._parser.feed_data(data)
+            if self._left:
+                self._plain_body(data)
+            elif self.answered:
+                self._parser.feed_data(data)
+            else:
+                self.answered = True
+                self._beginning(data)
         except HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
             return
@@ -147,10 +149,43 @@ class Connection(asyncio.Protocol):
             self._end_exchange()
         elif self._bodied:
             self._meta = 0
-        else:
-            self._meta += len(data)
-            if self._meta > self._max_header_bytes:
-                self._break(UpstreamError("protocol", f"header over {self._max_header_bytes} bytes"))
+        elif self._meta > self._max_header_bytes:
+            self._break(self._too_long())
+
+    def _too_long(self) -> UpstreamError:
+        return UpstreamError("protocol", f"header over {self._max_header_bytes} bytes")
+
+    def _beginning(self, data: bytes) -> None:
+        """The first bytes of a response. A body whose length the head tells is taken past the parser, which would only
+        copy it; the next message on this connection gets a parser of its own."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            self._parser.feed_data(data)
+            return
+        self._plain = True
+        self._parser.feed_data(data[:end])
+        self._plain = False
+        rest = data[end:]
+        if self._left:
+            self._parser = HttpResponseParser(self)
+            if rest:
+                self._plain_body(rest)
+        elif rest:
+            try:
+                self._parser.feed_data(rest)
+            except HttpParserUpgrade as upgrade:
+                raise HttpParserUpgrade(end + upgrade.args[0]) from None
+
+    def _plain_body(self, data: bytes) -> None:
+        response, left = self.response, self._left - len(data)
+        self._bodied = True
+        if left < 0:
+            self._excess = True
+            data = data[:left]
+        self._left = max(left, 0)
+        self._finished = left <= 0
+        if response is not None:
+            response.feed(data)
 
     def eof_received(self) -> bool:
         if self._tunnel is not None:
@@ -208,9 +243,12 @@ class Connection(asyncio.Protocol):
             return
         fields = tuple(self._fields)
         self._fields = []
+        if (fault := head_fault(status, self._parser.get_http_version(), self._reason, len(fields))) is not None:
+            raise UpstreamError("protocol", fault)
+        if self._meta > self._max_header_bytes and size_of(fields) > self._max_header_bytes:
+            raise self._too_long()
         if status < 200 and status != 101:
             self._informational += 1
-            self._meta = 0
             if self._informational > MAX_INFORMATIONAL:
                 raise UpstreamError("protocol", f"more than {MAX_INFORMATIONAL} informational responses")
             if response.on_informational is not None:
@@ -220,14 +258,17 @@ class Connection(asyncio.Protocol):
             raise UpstreamError("protocol", "the upstream switched protocols without being asked")
         response.status = status
         response.reason = self._reason
-        response.version = self._parser.get_http_version()
+        response.version = version = self._parser.get_http_version()
         response.headers = fields
+        tokens: list[bytes] = []
         for name, value in fields:
             size = len(name)
             if size == 14 and name.lower() == b"content-length":
                 response.length = content_length(value)
+            elif size == 10 and name.lower() == b"connection":
+                tokens += [token.strip(b" \t").lower() for token in value.split(b",")]
             elif size == 17 and name.lower() == b"transfer-encoding":
-                if value.strip(b" \t").lower() != b"chunked" or response.chunked:
+                if value.strip(b" \t").lower() != b"chunked" or response.chunked or version == "1.0":
                     raise UpstreamError("protocol", f"Transfer-Encoding {value[:40]!r} is not understood")
                 response.chunked = True
         self._headed = self._bodied = True
@@ -235,19 +276,20 @@ class Connection(asyncio.Protocol):
             return
         bodiless = response.method == "HEAD" or status in (204, 304)
         self._until_close = not bodiless and not response.chunked and response.length is None
+        self._keep = b"close" not in tokens and (version == "1.1" or b"keep-alive" in tokens)
         if response.method == "HEAD":
             # llhttp is not told the method and would now wait for a body.
             self._finished = True
-            tokens = tokens_of(fields, b"connection")
-            self._keep = b"close" not in tokens and (response.version == "1.1" or b"keep-alive" in tokens)
-        if not response.headed.done():
-            response.headed.set_result(None)
+        elif self._plain and not bodiless and not response.chunked:
+            self._left = response.length or 0
+        response.arrived()
 
     def on_chunk_header(self) -> None:
         self._fields = []
 
     def on_body(self, data: bytes) -> None:
         self._bodied = True
+        self._left = max(self._left - len(data), 0)
         if self._finished or self.response is None:
             self._excess = True
         else:
@@ -262,7 +304,7 @@ class Connection(asyncio.Protocol):
         # Asked here, because the parser forgets the message when this returns.
         self._keep = self._parser.should_keep_alive()
 
-    def _detach(self) -> ClientResponse:
+    def _detach(self) -> Expected:
         response, self.response = self.response, None
         assert response is not None  # noqa: S101 - callers have looked
         return response
@@ -283,11 +325,12 @@ class Connection(asyncio.Protocol):
 
     def _upgrade(self, tail: bytes) -> None:
         response = self._detach()
+        assert isinstance(response, ClientResponse)  # noqa: S101 - nothing else asks for an upgrade
         response.upgraded = self._tunnel = UpgradedStream(self)
         if tail:
             self._tunnel.feed(tail)
         response.complete = True
-        response.headed.set_result(None)
+        response.arrived()
 
     def _break(self, error: UpstreamError) -> None:
         """End the current exchange with `error` and the connection with it."""
@@ -298,8 +341,8 @@ class Connection(asyncio.Protocol):
             self._detach().fail(error)
         self.abort()
 
-    def timed_out(self, seconds: float) -> None:
-        self._break(UpstreamError("timeout", f"no byte from the upstream for {seconds:g} s"))
+    def timed_out(self, why: str) -> None:
+        self._break(UpstreamError("timeout", why))
 
     # Source
 
@@ -312,19 +355,19 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def touch(self) -> None:
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
 
     def write(self, data: bytes) -> None:
         """Raises UpstreamError once the connection is gone."""
         if self._transport is None or self._transport.is_closing():
             raise self._error or UpstreamError("reset", "the upstream closed the connection")
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
         self._transport.write(data)
 
     async def drain(self) -> None:
         if self.write_paused:
             if self._drain_waiter is None:
-                self._drain_waiter = self._loop.create_future()
+                self._drain_waiter = self.loop.create_future()
             await asyncio.shield(self._drain_waiter)
 
     def write_eof(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from proxy.errors import UpstreamError
 from proxy.model import Headers
+from proxy.readers.client_wire import gather
 
 HIGH_WATER = 256 * 1024
 """Bytes held for a reader before the upstream is told to wait."""
@@ -57,7 +59,7 @@ class Buffer:
         """All bytes have arrived (some may still be waiting to be read)."""
 
     def feed(self, data: bytes) -> None:
-        self._chunks.append(data)
+        gather(self._chunks, data)
         self._size += len(data)
         if self._size > HIGH_WATER and not self._paused and self._flow is not None:
             self._paused = True
@@ -161,7 +163,22 @@ class UpgradedStream(Buffer):
             self._source.abort()
 
 
-class ClientResponse(Buffer):
+class Head:
+    """The head of a response, as it was on the wire."""
+
+    __slots__ = ()
+    method: str
+    status: int
+    reason: bytes
+    version: str
+    headers: Headers
+    trailers: Headers
+    length: int | None
+    """Content-Length as sent; None when the body is chunked or ends with the connection."""
+    chunked: bool
+
+
+class ClientResponse(Buffer, Head):
     """One response. Must be read to its end or aborted; iterating gives the body piece by piece.
 
     A body that ends short of what was promised raises UpstreamError (reset or protocol), never ends quietly.
@@ -184,26 +201,41 @@ class ClientResponse(Buffer):
         "upload",
         "version",
     )
+    deadline = math.inf
 
     def __init__(
-        self, method: str, source: Source, on_informational: OnInformational | None, *, timed: bool = True
+        self,
+        method: str,
+        source: Source,
+        on_informational: OnInformational | None,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        timed: bool = True,
     ) -> None:
         super().__init__(source)
         self._source = source
         self.method = method
         self.on_informational = on_informational
-        self.headed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.headed: asyncio.Future[None] = loop.create_future()
         self.upload: asyncio.Task[None] | None = None
         self.timed = timed
         self.status = 0
         self.reason = b""
         self.version = ""
-        self.headers: Headers = ()
-        self.trailers: Headers = ()
-        self.length: int | None = None
-        """Content-Length as sent; None when the body is chunked or ends with the connection."""
+        self.headers = ()
+        self.trailers = ()
+        self.length = None
         self.chunked = False
         self.upgraded: UpgradedStream | None = None
+
+    @property
+    def has_head(self) -> bool:
+        return self.headed.done()
+
+    def arrived(self) -> None:
+        """The head is complete."""
+        if not self.headed.done():
+            self.headed.set_result(None)
 
     def fail(self, error: UpstreamError) -> None:
         if not self.headed.done():

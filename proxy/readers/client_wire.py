@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import MutableSequence
+
 from proxy.errors import UpstreamError
 from proxy.model import Headers
 
 CHUNKED = b"chunked"
+MAX_FIELDS = 1_000
+"""Fields of one response head; more is a fault of the upstream. What reads them costs by the field, not by the byte."""
+_SMALL = 4 * 1024
+_VERSIONS = frozenset({"1.1", "1.0"})
+_REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+
+
+def head_fault(status: int, version: str, reason: bytes, fields: int) -> str | None:
+    """Why a response head cannot be taken that the parser took (RFC 9112 section 4, RFC 9110 section 15); else None."""
+    if status < 100:
+        return f"status {status:03} is none"
+    if version not in _VERSIONS:
+        return f"the upstream answers in HTTP/{version}"
+    if fields > MAX_FIELDS:
+        return f"more than {MAX_FIELDS} fields"
+    if not _REASON.fullmatch(reason):
+        return "a control character in the reason phrase"
+    return None
+
+
+def size_of(fields: Headers) -> int:
+    """Bytes that fields take on the wire, white space around values aside."""
+    return sum(len(name) + len(value) + 4 for name, value in fields)
 
 
 def content_length(value: bytes) -> int:
@@ -14,6 +40,14 @@ def content_length(value: bytes) -> int:
     if not digits.isdigit() or len(digits) > 19:
         raise UpstreamError("protocol", f"Content-Length {value[:40]!r} is not a number of bytes")
     return int(digits)
+
+
+def gather(pieces: MutableSequence[bytes], data: bytes) -> None:
+    """Put `data` behind `pieces`, small ones into one: each has some forty bytes of its own beside what it holds."""
+    if pieces and len(pieces[-1]) + len(data) <= _SMALL:
+        pieces[-1] += data
+    else:
+        pieces.append(data)
 
 
 def tokens_of(headers: Headers, name: bytes) -> list[bytes]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import brotli
 import zstandard
@@ -13,7 +15,13 @@ from proxy.errors import ShadowreadError
 MAX_CODINGS = 4
 """Codings stacked on one body; more is not believed."""
 
+MAX_PARTS = 20_000
+"""Gzip members or zstd frames of one body; a part without content takes eight bytes, and as long as a large one."""
+
 _STEP = 64 * 1024
+_FIRST = 512
+"""Bytes that a part is tried with first: what it leaves over is copied, which must not be all that follows it."""
+_ZEROS = re.compile(rb"\0*")
 
 
 class CodingError(ShadowreadError):
@@ -53,6 +61,40 @@ def _over(limit: int) -> CodingError:
     return CodingError("too_large", f"the decoded body is over {limit} bytes")
 
 
+class _Part(Protocol):
+    """A decompression object of zlib or zstandard."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+T = TypeVar("T", bound=_Part)
+
+
+def _parts(
+    body: bytes, new: Callable[[], T], undo: Callable[[T, memoryview], None], padding: re.Pattern[bytes] | None = None
+) -> None:
+    """Undo one part after another until the body ends. `padding` may stand behind a part and is passed over."""
+    rest, at, parts = memoryview(body), 0, 0
+    while at < len(rest):
+        if parts == MAX_PARTS:
+            raise CodingError("coding", f"more than {MAX_PARTS} compressed parts in one body")
+        parts += 1
+        part, step = new(), _FIRST
+        while not part.eof:
+            if at >= len(rest):
+                raise CodingError("coding", "the compressed body is cut short")
+            piece = rest[at : at + step]
+            undo(part, piece)
+            at += len(piece) - len(part.unused_data)
+            step = min(2 * step, _STEP)
+        if padding is not None and (passed := padding.match(body, at)) is not None:
+            at = passed.end()
+
+
 def _inflate(wbits: int, body: bytes, limit: int) -> tuple[bytes, bytes]:
     """One zlib stream from the start of `body`: its bytes, and what follows it."""
     inflater = zlib.decompressobj(wbits)
@@ -67,10 +109,14 @@ def _inflate(wbits: int, body: bytes, limit: int) -> tuple[bytes, bytes]:
 def _gzip(body: bytes, limit: int) -> bytes:
     """RFC 1952: one or more members after one another, zero padding allowed behind them."""
     out = bytearray()
-    while body:
-        member, body = _inflate(16 + zlib.MAX_WBITS, body, limit - len(out))
-        out += member
-        body = body.lstrip(b"\0")
+
+    def undo(member: zlib._Decompress, piece: memoryview) -> None:
+        nonlocal out
+        out += member.decompress(piece, limit + 1 - len(out))
+        if len(out) > limit:
+            raise _over(limit)
+
+    _parts(body, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), undo, _ZEROS)
     return bytes(out)
 
 
@@ -113,14 +159,14 @@ def _zstd(body: bytes, limit: int) -> bytes:
             size += len(piece)
             if size > limit:
                 raise _over(limit)
-    out = []
-    while body:
-        frame = decompressor.decompressobj()
-        out.append(frame.decompress(body))
-        if not frame.eof:
-            raise CodingError("coding", "the compressed body is cut short")
-        body = frame.unused_data
-    return b"".join(out)
+    out = bytearray()
+
+    def undo(frame: zstandard.ZstdDecompressionObj, piece: memoryview) -> None:
+        nonlocal out
+        out += frame.decompress(piece)
+
+    _parts(body, decompressor.decompressobj, undo)
+    return bytes(out)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {

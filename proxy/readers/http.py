@@ -9,10 +9,13 @@ from collections.abc import Callable
 from proxy.errors import UpstreamError
 from proxy.model import Headers, Observation, ReadRequest, Side, header
 from proxy.readers.client import HttpClient
+from proxy.readers.client_whole import Whole
 from proxy.readers.codings import CodingError, decode
 
 _DECODE_HERE = 4 * 1024
-"""Coded bytes up to which decoding stays on the event loop; more could hold up every client at once."""
+_DECODED_HERE = 64 * 1024
+"""Coded bytes up to which decoding stays on the event loop, and bytes that may come of them: more could hold up every
+client at once, and a few hundred bytes may unfold to all that is allowed."""
 
 
 class HttpReader:
@@ -55,6 +58,33 @@ class HttpReader:
             seconds=self._clock() - started,
         )
 
+    def ask(self, request: ReadRequest, timeout: float, done: Callable[[Observation | None], None]) -> Whole | None:
+        """The same read without a task, on a connection that is idle; None when none is, or for a body to be sent.
+
+        `done` is told what was seen, the content coding still on; None when the read has to be made by `read`, because
+        the connection turned out to have been closed meanwhile. It is told nothing after the result was aborted.
+        """
+        if request.body:
+            return None
+        headers = request.headers
+        if header(headers, b"host") is None:
+            headers = ((b"Host", self._client.authority), *headers)
+        clock, side = self._clock, self._side
+        started = clock()
+
+        def answered(whole: Whole) -> None:
+            error = whole.error
+            if error is None:
+                done(Observation(side, whole.status, whole.headers, whole.body, None, "", clock() - started))
+            elif error.code == "reset" and not whole.has_head:
+                done(None)
+            else:
+                done(Observation(side, None, (), None, error.code, str(error), clock() - started))
+
+        return self._client.ask(
+            request.method, request.target, headers, limit=self._max_body, timeout=timeout, done=answered
+        )
+
     async def _fetch(self, request: ReadRequest) -> tuple[int, Headers, bytes]:
         headers = request.headers
         if header(headers, b"host") is None:
@@ -77,11 +107,17 @@ class HttpReader:
 
 
 async def decoded(coded: bytes, headers: Headers, limit: int) -> bytes:
-    """A body without the content codings that its fields name; large ones are undone in a thread.
+    """A body without the content codings that its fields name; what is or becomes large is undone in a thread.
 
     All Content-Encoding fields count as one list (RFC 9110 5.3). Raises CodingError.
     """
     named = ",".join(value.decode("latin-1") for name, value in headers if name.lower() == b"content-encoding")
-    if not named or len(coded) <= _DECODE_HERE:
+    if not named:
         return decode(coded, named, limit)
+    if len(coded) <= _DECODE_HERE:
+        try:
+            return decode(coded, named, min(limit, _DECODED_HERE))
+        except CodingError as error:
+            if error.code != "too_large" or limit <= _DECODED_HERE:
+                raise
     return await asyncio.to_thread(decode, coded, named, limit)

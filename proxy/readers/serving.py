@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Mapping
 from http import HTTPStatus
 from typing import Protocol
@@ -54,6 +55,8 @@ class Serving:
         self._router = router
         self._readers = readers
         self._timeout = timeout
+        self.reading = 0
+        """Answers that stores are being asked for."""
 
     @property
     def authority(self) -> bytes:
@@ -73,7 +76,11 @@ class Serving:
         match = None if upgrade else self._router.match(method, target)
         reader = None if match is None else self._readers.get((match.domain, match.route))
         if reader is not None:
-            return _response(method, await reader.read(ReadRequest(method, target, headers), self._timeout))
+            self.reading += 1
+            try:
+                return _response(method, await reader.read(ReadRequest(method, target, headers), self._timeout))
+            finally:
+                self.reading -= 1
         if self._backend is None:
             raise UpstreamError("no_backend", "no route claims the request, and there is no backend to ask")
         return await self._backend.send(
@@ -105,8 +112,8 @@ def _response(method: str, seen: Observation) -> ClientResponse:
     if seen.status is None or seen.error is not None:
         raise UpstreamError(seen.error or "protocol", seen.detail or "the store could not be read")
     body = seen.body or b""
-    response = ClientResponse(method, _Nothing(), None)
-    response.headed.set_result(None)
+    response = ClientResponse(method, _Nothing(), None, asyncio.get_running_loop())
+    response.arrived()
     response.status = seen.status
     response.reason = HTTPStatus(seen.status).phrase.encode()
     framed = [field for field in seen.headers if field[0].lower() not in (b"content-length", b"transfer-encoding")]

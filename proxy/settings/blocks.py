@@ -239,7 +239,9 @@ class LimitsSettings(Block):
     queue: Annotated[Count, Field(ge=1, le=1_000_000)] = 1_000
     """Exchanges under verification at once, settling ones included; more count as `skipped:no_room`."""
     buffered: Annotated[Size, Field(ge=1, le=1024**4)] = 256 * 1024**2
-    """Bytes of primary answers held for all exchanges together; what does not fit counts as `skipped:no_room`."""
+    """Bytes of both sides' answers held for all exchanges together; what does not fit counts as `skipped:no_room`."""
+    clients: Annotated[Count, Field(ge=1, le=1_000_000)] = 16_384
+    """Client connections open at once; one more is answered with 503 and closed."""
     differences: Annotated[Count, Field(ge=1, le=100_000)] = 100
     """Differences recorded for one exchange; the number of all is kept."""
     memo: Annotated[Size, Field(ge=0, le=1024**4)] = 64 * 1024**2
@@ -247,8 +249,8 @@ class LimitsSettings(Block):
     busy: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of a processor core that the proxy may need before it verifies less, for its clients' sake: what it then
     leaves out counts as `skipped:no_room`. 1: never."""
-    workers: Annotated[Count, Field(ge=0, le=64)] = 1
-    """Processes beside the proxy that compare large bodies; with 0 the proxy compares them itself, and clients wait."""
+    workers: Annotated[Count, Field(ge=1, le=64)] = 1
+    """Processes beside the proxy that compare large bodies, so that no client waits for it."""
 
 
 class FindingsSettings(Block):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,3 +39,10 @@ class Durations:
         place = PLACE.get()
         if place is not None and place.sampled:
             self.examples[bucket] = Example(seconds, place.trace_id, place.span_id, at)
+
+    def absorb(self, counts: Sequence[int], seconds: float, examples: Mapping[int, Example]) -> None:
+        """Add what was measured elsewhere with the same bounds: `seconds` in all."""
+        for bucket, count in enumerate(counts[: len(self.counts)]):
+            self.counts[bucket] += count
+        self.sum += seconds
+        self.examples.update({bucket: one for bucket, one in examples.items() if bucket < len(self.counts)})

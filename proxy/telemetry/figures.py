@@ -9,7 +9,7 @@ capped all the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
@@ -20,11 +20,13 @@ from prometheus_client.registry import Collector
 
 from comparators.model import Kind
 from proxy.model import Side, Verdict
-from proxy.telemetry.durations import Durations
+from proxy.telemetry.durations import Durations, Example
 from proxy.telemetry.prometheus import families
 
 MAX_SERIES = 50_000
 OVERFLOW = "(other)"
+READ_NAME = "shadowread.read.duration"
+COMPARE_NAME = "shadowread.compare.duration"
 READ_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 COMPARE_BUCKETS = (
     0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0,
@@ -83,7 +85,7 @@ class Figures:
         ProcessCollector(registry=self._registry)
 
     def exchange(self, domain: str, route: str, verdict: Verdict) -> None:
-        _add(self._exchanges, (domain, route, verdict.value), 1)
+        _add(self._exchanges, (domain, route, verdict), 1)
 
     def differences(self, domain: str, route: str, kind: Kind, n: int) -> None:
         _add(self._differences, (domain, route, kind.value), n)
@@ -93,7 +95,7 @@ class Figures:
         self._unclaimed += 1
 
     def read(self, domain: str, side: Side, seconds: float) -> None:
-        key = (domain, side.value)
+        key = (domain, side)
         durations = self._reads.get(key)
         if durations is None:
             durations = self._reads[key] = Durations(READ_BUCKETS)
@@ -105,6 +107,18 @@ class Figures:
         self._compares.add(seconds, self._clock_ns())
         if self._compare_histogram is not None:
             self._compare_histogram.record(seconds)
+
+    def absorb(
+        self, name: str, labels: Labels, counts: Sequence[int], seconds: float, examples: Mapping[int, Example]
+    ) -> None:
+        """Add durations that another process of ours has measured: counts per bucket, and the sum of all."""
+        found: Durations | None = None
+        if name == READ_NAME:
+            found = self._reads.get(labels) or self._reads.setdefault(labels, Durations(READ_BUCKETS))
+        elif name == COMPARE_NAME:
+            found = self._compares
+        if found is not None:
+            found.absorb(counts, seconds, examples)
 
     def gauge(self, gauge: Gauge) -> None:
         """Have this figure asked for whenever somebody looks; one of the same name is replaced."""
@@ -120,8 +134,8 @@ class Figures:
     def timings(self) -> list[Timing]:
         """Everything whose duration is measured."""
         return [
-            Timing("shadowread.read.duration", "Time of one read of one side.", ("domain", "side"), dict(self._reads)),
-            Timing("shadowread.compare.duration", "Time of one comparison.", (), {(): self._compares}),
+            Timing(READ_NAME, "Time of one read of one side.", ("domain", "side"), dict(self._reads)),
+            Timing(COMPARE_NAME, "Time of one comparison.", (), {(): self._compares}),
         ]
 
     def prometheus_text(self, accept: str = "") -> tuple[bytes, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -243,7 +242,7 @@ class _Read(Step):
         self.span.end()
 
     def asked(self, request: ReadRequest) -> ReadRequest:
-        return replace(request, headers=with_traceparent(request.headers, self.traceparent))
+        return request._replace(headers=with_traceparent(request.headers, self.traceparent))
 
     def saw(self, seen: Observation) -> None:
         if seen.error in OURS:

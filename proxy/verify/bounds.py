@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits of verification: seconds, bytes and counts as in the configuration."""
+    """Limits of verification: seconds, bytes, counts and shares as in the configuration."""
 
     timeout: float
     settle_delay: float
@@ -19,3 +19,5 @@ class Bounds:
     differences: int
     queue: int
     concurrency: int
+    memo: int = 0
+    busy: float = 1.0

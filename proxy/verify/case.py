@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from comparators.model import Difference, Tolerated
 from proxy.ledger import Ticket
@@ -46,8 +46,7 @@ class Chance:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One claimed exchange. `entity` is the id in its path, where there is one.
 
     `when` as in `Plan`; `both` where no client waits, and both sides are read for verification alone.
@@ -62,8 +61,7 @@ class Case:
     when: str
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """How a case ended. `pair` is what the verdict rests on; `settling` tells the re-reads, oldest first."""
 
     verdict: Verdict

@@ -22,6 +22,8 @@ from comparators.rules import DEFAULT_HEADERS
 from proxy.verify.redact_paths import pattern_without_secrets
 from proxy.verify.work import Job, rules_of
 
+LONGEST_PATH = 500
+"""Characters of a path that are kept. Two that differ behind them count as one."""
 MAX_SECONDS = 0.25
 """How long one pair is damaged and compared: the worker is there for real comparisons first."""
 
@@ -111,15 +113,20 @@ def _storable(found: Mapping[str, State]) -> Mapping[str, State]:
     """The fields by paths that may be stored; those that only the name of a member told apart are one."""
     made: dict[str, State] = {}
     for path, state in found.items():
-        stored = pattern_without_secrets(path)
+        stored = _path(path)
         known = made.get(stored)
         made[stored] = state if known is None else State(*(a or b for a, b in zip(known, state, strict=True)))
     return made
 
 
 def _stored(one: Tried) -> Tried:
-    path = pattern_without_secrets(one.path)
+    path = _path(one.path)
     return one if path == one.path else replace(one, path=path)
+
+
+def _path(path: str) -> str:
+    """A path as it is kept: without secrets, and never as long as a body."""
+    return pattern_without_secrets(path)[:LONGEST_PATH]
 
 
 def _one_byte_more(job: Job) -> Iterator[Tried]:

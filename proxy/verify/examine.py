@@ -128,6 +128,14 @@ class Examiner:
         self.failed = 0
         """Examinations that came to no end; nothing of them is counted."""
 
+    def wants(self, window: str, route: str) -> bool:
+        """Whether a match of this route would be looked at now; one that would not counts as seen."""
+        plan = self._plans.get((window, route)) or self._plan(window, route)
+        if plan.seen + 1 >= plan.next and not (plan.waiting or self._stopping or len(self._offers) >= MAX_WAITING):
+            return True
+        plan.seen += 1
+        return False
+
     def offer(self, domain: str, route: str, window: str, job: Job) -> None:
         """Look at a pair that matched, if its turn has come and there is room; never waits and never raises.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from comparators.ids import IdTable, whole
 from proxy.identity import Identity, IdentityError
 from proxy.verify.case import Case, End
@@ -38,5 +36,5 @@ class Explaining:
             gaps = await self._gaps.open_for(set().union(*(forms(token, table) for token in asked)))
         except (IdentityError, WorkTimeoutError) as error:
             note = f"whether a known gap explains it could not be found out: {error}"
-            return replace(end, detail=f"{end.detail}; {note}" if end.detail else note)
-        return replace(end, known_gap=explained(at, subject, case.facts.entity or "", gaps, table))
+            return end._replace(detail=f"{end.detail}; {note}" if end.detail else note)
+        return end._replace(known_gap=explained(at, subject, case.facts.entity or "", gaps, table))

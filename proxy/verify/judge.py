@@ -17,6 +17,8 @@ def primary_verdict(primary: Observation) -> Verdict | None:
     """The verdict that the primary's answer alone decides, or None when the shadow can be held to it."""
     if primary.error == "too_large":
         return Verdict.TOO_LARGE
+    if primary.error == "no_room":
+        return Verdict.NO_ROOM
     if primary.error == "coding":
         return Verdict.NOT_COMPARABLE
     if primary.error is not None or primary.status is None or primary.status >= _SERVER_ERROR:

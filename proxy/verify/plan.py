@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from proxy.model import Headers, Verdict, header
 
@@ -12,9 +13,10 @@ MARK = b"x-shadow-read"
 
 _CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"})
 
+_PARTIAL = frozenset({b"range", b"upgrade"})
 
-@dataclass(frozen=True, slots=True)
-class Room:
+
+class Room(NamedTuple):
     """What there is room for at this moment."""
 
     breaker_open: bool = False
@@ -35,14 +37,15 @@ NOW = Plan("now")
 AFTER = Plan("after")
 
 
-def plan(method: str, headers: Headers, *, sampling: float, draw: float, room: Room) -> Plan:
-    """The plan for a request on a claimed route.
+def plan(method: str, headers: Headers, names: AbstractSet[bytes], *, sampling: float, draw: float, room: Room) -> Plan:
+    """The plan for a request on a claimed route. `names` are those of its header fields, in lower case.
 
     `sampling` is the share to shadow and `draw` a number in [0, 1): it is shadowed when the draw falls under the share.
     What cannot be compared at all is said first, so that the reason given does not depend on chance.
     """
-    names = {name.lower() for name, _ in headers}
-    if b"range" in names or b"upgrade" in names or "text/event-stream" in (header(headers, b"accept") or ""):
+    if not names.isdisjoint(_PARTIAL) or (
+        b"accept" in names and "text/event-stream" in (header(headers, b"accept") or "")
+    ):
         return Plan("skip", Verdict.NOT_COMPARABLE)
     if draw >= sampling:
         return Plan("skip", Verdict.NOT_SAMPLED)
@@ -52,11 +55,6 @@ def plan(method: str, headers: Headers, *, sampling: float, draw: float, room: R
         return Plan("skip", Verdict.BREAKER_OPEN)
     if room.queue_full:
         return Plan("skip", Verdict.NO_ROOM)
-    if method not in ("GET", "HEAD") or names & _CONDITIONAL:
+    if method not in ("GET", "HEAD") or not names.isdisjoint(_CONDITIONAL):
         return AFTER
     return NOW
-
-
-def marked(headers: Headers) -> bool:
-    """Whether the request is itself a read made for verification."""
-    return any(name.lower() == MARK for name, _ in headers)

@@ -30,6 +30,7 @@ NOT_COUNTED = frozenset({Verdict.NOT_SAMPLED, Verdict.PAUSED})
 """Skipped on purpose: what was left out by configuration, or for a check of the shadow."""
 
 BEGINNING = "the proxy did not run"
+OFF = "the domain was off"
 STILL = "the proxy stood still"
 
 
@@ -54,6 +55,12 @@ class Tallies:
         if verdict in SKIPS:
             counts[1] += 1
 
+    def add(self, domain: str, seen: Seen) -> None:
+        """Count what has ended in another process."""
+        counts = self._counts.setdefault(domain, [0, 0])
+        counts[0] += seen.ended
+        counts[1] += seen.skipped
+
     def take(self, domain: str) -> Seen:
         return Seen(*self._counts.pop(domain, (0, 0)))
 
@@ -61,11 +68,12 @@ class Tallies:
 class Beat:
     """The watch of one domain, extended by each pulse unless something was amiss. `max_skip_rate` is 0 to 1."""
 
-    def __init__(self, max_skip_rate: float) -> None:
-        self._limit = max_skip_rate
+    def __init__(self, max_skip_rate: float, why: str = BEGINNING) -> None:
+        """`why` says what was before the first pulse."""
+        self.max_skip_rate = max_skip_rate
         self._window = ""
         self._watch: Watch | None = None
-        self._why = BEGINNING
+        self._why = self._before = why
         self._last: datetime | None = None
         self._stretch: deque[tuple[datetime, Seen]] = deque()
 
@@ -98,7 +106,7 @@ class Beat:
         return self._watch
 
     def _stop(self, why: str) -> None:
-        if self._watch is not None or self._why != BEGINNING:
+        if self._watch is not None or self._why != self._before:
             self._why = why
         self._watch = None
 
@@ -110,9 +118,9 @@ class Beat:
             self._stretch.popleft()
         ended = sum(one.ended for _, one in self._stretch)
         skipped = sum(one.skipped for _, one in self._stretch)
-        if ended < FEWEST or skipped <= self._limit * ended:
+        if ended < FEWEST or skipped <= self.max_skip_rate * ended:
             return ""
-        return f"skipped {skipped / ended * 100:.3g} % (limit {self._limit * 100:g} %)"
+        return f"skipped {skipped / ended * 100:.3g} % (limit {self.max_skip_rate * 100:g} %)"
 
 
 class Pulse:
@@ -139,6 +147,13 @@ class Pulse:
 
     def start(self) -> None:
         self._tasks.start(self._run(), name="pulse")
+
+    def watch(self, domains: Iterable[tuple[str, float]]) -> None:
+        """Watch these domains from now on, each with its limit; those that go on have no hole in their watch."""
+        before, self._beats = self._beats, {}
+        for name, limit in domains:
+            beat = self._beats[name] = before.get(name) or Beat(limit, OFF)
+            beat.max_skip_rate = limit
 
     async def stop(self) -> None:
         """Keep the watches up to this moment, and end."""

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Callable
 
 from proxy.identity import Identity, IdentityError
 from proxy.model import Observation, ReadRequest, Side
 from proxy.readers.codings import CodingError
-from proxy.readers.http import decoded
+from proxy.readers.http import HttpReader, decoded
 from proxy.readers.serving import Reader
 from proxy.telemetry import UNTRACED, Untraced
 from proxy.verify.bounds import Bounds
 from proxy.verify.case import Chance, RouteFacts
 from proxy.verify.followed import peer_of
 from proxy.verify.judge import primary_verdict
+from proxy.verify.places import Places
 from proxy.verify.translation import To, ids_of, translated
 from proxy.verify.work import Work, WorkTimeoutError
 
 MAX_NAMED = 5
 _NOT_THE_SHADOWS = frozenset({"too_large", "id_map"})
 """Errors of a shadow read that say nothing of the shadow's health."""
+
+Keep = Callable[[Observation], Observation]
+
+
+def as_it_is(seen: Observation) -> Observation:
+    """For who holds an answer for a moment only."""
+    return seen
 
 
 class Reading:
@@ -31,12 +39,15 @@ class Reading:
         self._work = work
         self._bounds = bounds
         self._chance = chance
-        self._room = asyncio.Semaphore(bounds.concurrency)
+        self._places = Places(bounds.concurrency)
 
-    async def read(self, facts: RouteFacts, side: Side, request: ReadRequest, span: Untraced = UNTRACED) -> Observation:
-        """One side's answer. The shadow's outcome is told to the route's breaker. `span` is that of the exchange."""
+    async def read(
+        self, facts: RouteFacts, side: Side, request: ReadRequest, span: Untraced = UNTRACED, keep: Keep = as_it_is
+    ) -> Observation:
+        """One side's answer. The shadow's outcome is told to the route's breaker. `span` is that of the exchange, and
+        so is `keep`, which counts what is held."""
         if side is Side.PRIMARY:
-            return await self._asked(facts.primary, side, request, span)
+            return keep(await self._asked(facts.primary, side, request, span))
         unknown: tuple[str, ...] = ()
         if facts.translate is not None:
             try:
@@ -46,22 +57,48 @@ class Reading:
             except WorkTimeoutError as error:
                 return Observation(side, error="too_large", detail=f"putting the other store's ids {error}")
         seen = await self._asked(facts.shadow, side, request, span)
-        if seen.error is None:
-            facts.breaker.succeeded()
-        elif seen.error not in _NOT_THE_SHADOWS:
-            facts.breaker.failed(self._chance.monotonic())
+        self._told(facts, seen)
         if unknown:
             note = f"asked with ids that the map does not know: {', '.join(unknown[:MAX_NAMED])}"
-            seen = replace(seen, detail=f"{seen.detail}; {note}" if seen.detail else note)
-        return seen
+            seen = seen._replace(detail=f"{seen.detail}; {note}" if seen.detail else note)
+        return keep(seen)
+
+    def ask(
+        self, facts: RouteFacts, request: ReadRequest, done: Callable[[Observation | None], None]
+    ) -> Callable[[], None] | None:
+        """The shadow's answer without a task that waits for it: `done` is called with it, its content coding still on,
+        or with None when it has to be read by `read` after all. Returns how to break the read off, so that `done` is
+        not called; None, and nothing is asked, where there is no room or no connection at hand, or the shadow cannot
+        be asked so.
+        """
+        reader = facts.shadow
+        if not isinstance(reader, HttpReader) or facts.translate is not None or not self._places.take():
+            return None
+
+        def answered(seen: Observation | None) -> None:
+            self._places.give()
+            if seen is not None:
+                self._told(facts, seen)
+            done(seen)
+
+        asking = reader.ask(request, self._bounds.timeout, answered)
+        if asking is None:
+            self._places.give()
+            return None
+
+        def break_off() -> None:
+            asking.abort()
+            self._places.give()
+
+        return break_off
 
     async def both(
-        self, facts: RouteFacts, request: ReadRequest, span: Untraced = UNTRACED
+        self, facts: RouteFacts, request: ReadRequest, span: Untraced = UNTRACED, keep: Keep = as_it_is
     ) -> tuple[Observation, Observation]:
         """Both sides, read at the same time."""
         async with asyncio.TaskGroup() as group:
-            primary = group.create_task(self.read(facts, Side.PRIMARY, request, span))
-            shadow = group.create_task(self.read(facts, Side.SHADOW, request, span))
+            primary = group.create_task(self.read(facts, Side.PRIMARY, request, span, keep))
+            shadow = group.create_task(self.read(facts, Side.SHADOW, request, span, keep))
         return primary.result(), shadow.result()
 
     async def beside(
@@ -70,6 +107,7 @@ class Reading:
         request: ReadRequest,
         answer: asyncio.Future[Observation],
         span: Untraced = UNTRACED,
+        keep: Keep = as_it_is,
     ) -> tuple[Observation, Observation | None]:
         """The primary's answer to a client, and the shadow's, read while that one comes.
 
@@ -77,24 +115,34 @@ class Reading:
         both sides stream events for ever, which is no failure of the shadow.
         """
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(self.read(facts, Side.SHADOW, request, span))
-            primary = await self.decoded(await answer)
+            reading = group.create_task(self.read(facts, Side.SHADOW, request, span, keep))
+            primary = await self.decoded(await answer, keep)
             if primary_verdict(primary) is not None:
                 reading.cancel()
         return primary, None if reading.cancelled() else reading.result()
 
-    async def decoded(self, seen: Observation) -> Observation:
-        """The client's own answer without its content coding; readers' answers come without it."""
+    async def decoded(self, seen: Observation, keep: Keep = as_it_is) -> Observation:
+        """The client's own answer without its content coding; readers' answers come without it.
+
+        What is decoded is held beside what came.
+        """
         if seen.body is None:
             return seen
         try:
             body = await decoded(seen.body, seen.headers, self._bounds.body)
         except CodingError as error:
-            return replace(seen, body=None, error=error.code, detail=str(error))
-        return replace(seen, body=body)
+            return seen._replace(body=None, error=error.code, detail=str(error))
+        return seen if body is seen.body else keep(seen._replace(body=body))
+
+    def _told(self, facts: RouteFacts, seen: Observation) -> None:
+        """Tell the breaker of a read of the shadow."""
+        if seen.error is None:
+            facts.breaker.succeeded()
+        elif seen.error not in _NOT_THE_SHADOWS:
+            facts.breaker.failed(self._chance.monotonic())
 
     async def _asked(self, reader: Reader, side: Side, request: ReadRequest, span: Untraced) -> Observation:
-        async with self._room:
+        async with self._places:
             with span.read(side, request.method, peer_of(reader)) as step:
                 seen = await reader.read(step.asked(request), self._bounds.timeout)
                 step.saw(seen)

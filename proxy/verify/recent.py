@@ -9,21 +9,28 @@ from proxy.model import ReadRequest
 
 KEPT = 4
 """Requests of one route: a domain's routes may read different tables, and each is to be tried."""
+EVERY = 16
+"""Of the requests of a route that has enough, so many go by before one is taken."""
 LARGEST = 16 * 1024
 """Characters of a target and its header fields; a larger request is not kept."""
 
 
 class Recent:
-    """The last few different requests of each route. They bear credentials: in memory only, and never logged."""
+    """Different requests of each route, among the last. They bear credentials: in memory only, and never logged."""
 
     def __init__(self) -> None:
         self._by_domain: dict[str, dict[str, dict[str, ReadRequest]]] = {}
+        self._passed = 0
 
     def add(self, domain: str, route: str, request: ReadRequest) -> None:
-        size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
-        if size > LARGEST:
-            return
+        """On the way of every exchange: where a route has enough, only one of `EVERY` costs more than a look."""
         kept = self._by_domain.setdefault(domain, {}).setdefault(route, {})
+        if len(kept) >= KEPT:
+            self._passed += 1
+            if self._passed % EVERY:
+                return
+        if len(request.target) + sum(len(name) + len(value) for name, value in request.headers) > LARGEST:
+            return
         kept.pop(request.target, None)
         kept[request.target] = request
         if len(kept) > KEPT:

@@ -69,47 +69,30 @@ class Recorder:
     ) -> None:
         """Write down one verdict. A difference becomes part of a finding only when it has settled as one. `trace_id` is
         the one of the exchange in the team's tracing system, whether a trace is kept here or not."""
+        verdict, pair, primary, shadow, *_ = end
         found: tuple[Difference, ...] = ()
-        if end.verdict is Verdict.DIFF and end.pair is not None:
+        if verdict is Verdict.DIFF and pair is not None:
             # Without a trace redaction has failed; then no value is kept that it should have gone through.
-            found = trace.differences if trace else _bare(end.pair.comparison.differences)
+            found = trace.differences if trace else _bare(pair.comparison.differences)
+        tolerated = tuple(map(_tolerated, end.tolerated)) if end.tolerated else ()
+        took = None if primary is None else primary.seconds
+        shadow_took = None if shadow is None else shadow.seconds
         at = self._chance.now()
         self._ledger.record(
             ticket,
-            Outcome(
-                domain=domain,
-                route=route,
-                verdict=end.verdict,
-                at=at,
-                differences=found,
-                tolerated=tuple(map(_tolerated, end.tolerated)),
-                trace=trace,
-                primary_seconds=end.primary.seconds if end.primary else None,
-                shadow_seconds=end.shadow.seconds if end.shadow else None,
-                entity=subject.id,
-                entity_kind=subject.kind,
-                known_gap=end.known_gap,
-            ),
+            # In the order of the fields: this is on the way of every exchange.
+            Outcome(domain, route, verdict, at, found, tolerated, trace, took, shadow_took, *subject, end.known_gap),
         )
-        self._ended(
-            Ended(
-                at,
-                domain,
-                route,
-                end.verdict,
-                trace.id if trace else None,
-                end.pair.comparison.total if end.pair else 0,
-                end.primary.seconds if end.primary else None,
-                end.shadow.seconds if end.shadow else None,
-                trace_id,
-            )
-        )
-        self._figures.exchange(domain, route, end.verdict)
-        for seen in (end.primary, end.shadow):
-            if seen is not None and seen.error is None:
-                self._figures.read(domain, seen.side, seen.seconds)
+        trace_here, total = trace.id if trace else None, pair.comparison.total if pair else 0
+        self._ended(Ended(at, domain, route, verdict, trace_here, total, took, shadow_took, trace_id))
+        figures = self._figures
+        figures.exchange(domain, route, verdict)
+        if primary is not None and primary.error is None:
+            figures.read(domain, Side.PRIMARY, primary.seconds)
+        if shadow is not None and shadow.error is None:
+            figures.read(domain, Side.SHADOW, shadow.seconds)
         for difference in found:
-            self._figures.differences(domain, route, difference.kind, 1)
+            figures.differences(domain, route, difference.kind, 1)
 
     async def trace(self, case: Case, end: End) -> Trace | None:
         """The trace of a case that differed or whose shadow failed; None for any other."""

@@ -20,6 +20,8 @@ SHORTEST = 8
 """Characters of a secret that is looked for: a shorter one would be found in the middle of many words."""
 LONGEST = 8 * 1024
 """Of a longer one this much is looked for in other spellings than its own."""
+REMEMBERED = 1024
+"""Characters of a secret up to which its spellings are remembered."""
 _STEM = re.compile(r"(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16}")
 """How a secret begins that is known by its beginning, where a message cuts it short: made by a machine, no address."""
 _LONG = 24
@@ -69,7 +71,9 @@ class Echoes:
         stems: dict[str, str] = {}
         for secret in dict.fromkeys(secrets):
             if len(secret) >= SHORTEST:
-                plain, encoded = _spellings(secret[:LONGEST])
+                # Long ones have sixty times as many characters of spellings each, so they are not remembered.
+                spell = _spellings if len(secret) <= REMEMBERED else _spellings.__wrapped__
+                plain, encoded = spell(secret[:LONGEST])
                 words.update(dict.fromkeys((secret, *plain)))
                 cores.update(dict.fromkeys(encoded))
                 if len(secret) >= _LONG and not is_id(secret) and (stem := _STEM.match(secret)) is not None:

@@ -63,12 +63,17 @@ _WORD = re.compile(rf"{_A_WORD}|\d{{1,5}}")
 _ID = re.compile(r"[0-9a-fA-F]{24}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
-@lru_cache(maxsize=4096)
 def secrecy_of(name: str) -> int:
     """What `name` says of its value, wherever it stands: a member, a header, a parameter of a query or of a path."""
+    # Its end alone: what is remembered would else be as long as a body may be.
+    return _secrecy_of(name[-_LONGEST:])
+
+
+@lru_cache(maxsize=4096)
+def _secrecy_of(name: str) -> int:
     if _MAYBE.search(name.lower()) is None:
         return NONE
-    words = _GAP.sub("_", _HUMP.sub("_", name[-_LONGEST:]).lower()).strip("_")
+    words = _GAP.sub("_", _HUMP.sub("_", name).lower()).strip("_")
     if _CHOSEN.search(words):
         found = CHOSEN
     elif _MINTED.search(words):

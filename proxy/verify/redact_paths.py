@@ -12,6 +12,8 @@ from proxy.verify.redact_shapes import hide_shapes
 
 _STEP = re.compile(r"\[(?:[0-9]+|\*)\]|\['(?:[^'\\]|\\.)*+'\]|\.[^.\[]++", re.DOTALL)
 _MINTED_NAME = 16
+REMEMBERED_PATH = 500
+"""Characters of a path up to which its pattern is remembered."""
 
 
 def is_minted_name(name: str, under: int) -> bool:
@@ -45,13 +47,17 @@ def as_step(name: str) -> str:
     return render([name])[1:]
 
 
-@lru_cache(maxsize=8192)
 def pattern_without_secrets(path: str) -> str:
     """A pattern of places as it may be stored: a name that shows itself to be a secret becomes `.*`.
 
     What only an exchange's own credentials would tell is not known here.
     """
+    # A path may be as long as a body; those that are remembered are not.
+    return _pattern(path) if len(path) <= REMEMBERED_PATH else _pattern.__wrapped__(path)
 
+
+@lru_cache(maxsize=8192)
+def _pattern(path: str) -> str:
     def hide(name: str, under: int) -> str | None:
         secret = is_minted_name(name, under) or hide_shapes(name, _starred, _nothing) != name
         return ".*" if secret else None

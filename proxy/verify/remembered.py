@@ -42,6 +42,15 @@ class Remembered:
         kept = self._kept.get(trace)
         return None if kept is None else kept[1]
 
+    def since(self, trace: str) -> list[tuple[str, ReadRequest]]:
+        """What was kept after that of `trace`, oldest first; all that is kept, where that one is not."""
+        found = []
+        for id_, (_, request) in reversed(self._kept.items()):
+            if id_ == trace:
+                break
+            found.append((id_, request))
+        return found[::-1]
+
     def _forget(self) -> None:
         now = self._clock()
         while self._kept and next(iter(self._kept.values()))[0] <= now:

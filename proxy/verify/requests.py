@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from proxy.model import Headers, ReadRequest
 from proxy.verify.exchange import Exchange
 from proxy.verify.plan import MARK
@@ -15,6 +17,7 @@ _DROPPED = frozenset(
         b"transfer-encoding", b"upgrade", b"expect", b"content-length", b"accept-encoding", MARK,
     }
 )  # fmt: skip
+_ADDED = ((b"Accept-Encoding", b"identity"), (b"X-Shadow-Read", b"1"))
 
 
 def read_request(method: str, target: str, headers: Headers, body: bytes = b"") -> ReadRequest:
@@ -22,16 +25,17 @@ def read_request(method: str, target: str, headers: Headers, body: bytes = b"") 
 
     No content coding is asked for: compressing on one side and expanding on the other buys nothing on a short way.
     """
-    named = {
-        token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
-    }
-    kept = [(name, value) for name, value in headers if name.lower() not in _DROPPED and name.lower() not in named]
-    return ReadRequest(
-        method,
-        target,
-        (*kept, (b"Accept-Encoding", b"identity"), (b"X-Shadow-Read", b"1")),
-        body,
-    )
+    dropped: AbstractSet[bytes] = _DROPPED
+    kept: list[tuple[bytes, bytes]] = []
+    for field in headers:
+        name = field[0].lower()
+        if name not in dropped:
+            kept.append(field)
+        elif name == b"connection":
+            dropped = dropped | {token.strip().lower() for token in field[1].split(b",")}
+    if len(dropped) > len(_DROPPED):
+        kept = [field for field in kept if field[0].lower() not in dropped]
+    return ReadRequest(method, target, (*kept, *_ADDED), body)
 
 
 def request_of(exchange: Exchange) -> ReadRequest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from comparators.ids import TOKEN, IdTable
@@ -95,7 +95,7 @@ def translated(request: ReadRequest, table: IdTable, to: To) -> Translated:
         )
     if target == request.target and body == request.body:
         return Translated(request, tuple(unknown))
-    return Translated(replace(request, target=target, body=body), tuple(unknown))
+    return Translated(request._replace(target=target, body=body), tuple(unknown))
 
 
 class _Place(NamedTuple):

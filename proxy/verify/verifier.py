@@ -1,59 +1,51 @@
-"""The way of an exchange behind the client's back: plan, shadow read, comparison, settling, verdict, record.
+"""What happens to an exchange behind the client's back: plan, shadow read, comparison, settling, verdict, record.
 
-Wiring and waiting only; every decision is made by a pure function of `plan`, `judge` and `comparators`.
+Most exchanges never get a task: the shadow is asked on a connection that is at hand, both answers are gathered by
+callbacks, and a match that can be told at once is recorded at once. All others go on in a task, by `way`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from comparators.model import Comparison
-from comparators.paths import pattern_of
 from proxy.errors import ShadowreadError
-from proxy.identity import Identity, IdentityError
+from proxy.identity import Identity
 from proxy.ledger import Ledger
 from proxy.model import COMPARISONS, Headers, Observation, ReadRequest, Side, Trace, Verdict
 from proxy.settings.routes import RouteMatch, Router
 from proxy.tasks import TaskGroup
-from proxy.telemetry import NO_SPANS, Figures, Spans
+from proxy.telemetry import NO_SPANS, UNTRACED, Figures, Spans
 from proxy.telemetry.context import without_context
+from proxy.verify.answers import Answers
 from proxy.verify.bounds import Bounds
 from proxy.verify.case import Asked, Case, Chance, End, RouteFacts
 from proxy.verify.comparing import Comparing
-from proxy.verify.entity import NOBODY, subject_of, was_there
+from proxy.verify.entity import NOBODY, Subject, subject_at_once, subject_of, was_there
 from proxy.verify.exchange import Buffered, Exchange
 from proxy.verify.explaining import Explaining
 from proxy.verify.followed import Followed, peer_of
 from proxy.verify.gaps import Gaps
-from proxy.verify.judge import delays, failure_text, primary_verdict, settled, shadow_failed
-from proxy.verify.plan import Room, marked, plan
+from proxy.verify.headroom import Headroom
+from proxy.verify.memo import Memo
+from proxy.verify.plan import MARK, Room, plan
 from proxy.verify.reading import Reading
 from proxy.verify.recent import Recent
 from proxy.verify.record import Recorder
 from proxy.verify.remembered import Remembered
 from proxy.verify.requests import read_request, request_of
-from proxy.verify.settle import Pair, settle
-from proxy.verify.work import Job, Work, WorkTimeoutError
+from proxy.verify.way import Offers, Way
+from proxy.verify.work import Work
 
 log = logging.getLogger(__name__)
-
-MAX_CONFIRMED = 10_000
 
 
 class NotClaimedError(ShadowreadError):
     """No verified route claims a request that was to be read on purpose."""
-
-
-class Offers(Protocol):
-    """Takes matched pairs for a closer look. `window` is the id of the evidence window they belong to.
-
-    Must not raise, and must cost next to nothing when it declines.
-    """
-
-    def offer(self, domain: str, route: str, window: str, job: Job) -> None: ...
 
 
 class Verifier:
@@ -85,29 +77,65 @@ class Verifier:
         self._chance = chance
         self._reading = Reading(identity=identity, work=work, bounds=bounds, chance=chance)
         self._comparing = Comparing(identity=identity, work=work, bounds=bounds, chance=chance, figures=figures)
+        self._way = Way(self._reading, self._comparing, bounds, chance)
+        self._headroom = Headroom(bounds.busy)
         self._explaining = None if gaps is None else Explaining(gaps, identity, work)
         self._tasks = TaskGroup(bounds.queue)
         self._buffered = Buffered(bounds.buffered)
-        self._confirmed: set[tuple[str, str, str]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._gathering: set[Answers] = set()
+        self._gathered = asyncio.Event()
         self._paused: set[str] = set()
         self._busy: Counter[str] = Counter()
         self._recent = Recent()
         self.remembered = Remembered(chance.monotonic)
-        self.examiner: Offers | None = None
+
+    @property
+    def examiner(self) -> Offers | None:
         """Who is offered the pairs that matched."""
+        return self._way.examiner
+
+    @examiner.setter
+    def examiner(self, examiner: Offers | None) -> None:
+        self._way.examiner = examiner
 
     @property
     def under_way(self) -> int:
         """Exchanges that have no verdict yet."""
-        return len(self._tasks)
+        return len(self._tasks) + len(self._gathering)
+
+    @property
+    def share(self) -> float:
+        """Of the exchanges, how many there is room for by the processor: 0.01 to 1."""
+        return self._headroom.share
+
+    @property
+    def memo(self) -> Memo:
+        return self._comparing.memo
 
     async def stop(self, seconds: float) -> int:
-        """Wait up to `seconds` for what is under way; the rest is cancelled and counts as lost. Returns how many."""
-        return await self._tasks.drain(seconds)
+        """Wait up to `seconds` for what is under way; the rest is broken off and counts as lost. Returns how many."""
+        until = self._chance.monotonic() + seconds
+        if self._gathering:
+            self._gathered.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._gathered.wait()
+        rest = list(self._gathering)
+        for answers in rest:
+            answers.give_up()
+            self._gathering.discard(answers)
+            self._finish(answers.case, End(Verdict.LOST, detail="the proxy stopped first"), answers.request)
+        return len(rest) + await self._tasks.drain(max(0.0, until - self._chance.monotonic()))
 
     def open(self, method: str, target: str, headers: Headers) -> Exchange | None:
-        """The `OpenTap` of the edge: None when nothing more needs to be told."""
-        if marked(headers):
+        """The `OpenTap` of the edge: None when nothing more needs to be told.
+
+        The client's request has not been sent yet when this is called, so that it only decides; reading begins in the
+        event loop's next round.
+        """
+        names = {name.lower() for name, _ in headers}
+        if MARK in names:
             return None
         match = self._router.match(method, target)
         if match is None or (facts := self._routes.get((match.domain, match.route))) is None:
@@ -118,6 +146,7 @@ class Verifier:
         made = plan(
             method,
             headers,
+            names,
             sampling=facts.sampling,
             draw=self._chance.draw(),
             room=self._room(match.domain, facts, now),
@@ -127,13 +156,17 @@ class Verifier:
             return None
         exchange = self._exchange(method, target, headers)
         peer = peer_of(facts.primary)
-        exchange.trace_id, exchange.span = self._spans.begin(method, match.domain, match.route, headers, peer)
+        context = headers if b"traceparent" in names else ()
+        exchange.trace_id, exchange.span = self._spans.begin(method, match.domain, match.route, context, peer)
         case = Case(ticket, match.domain, match.route, facts, _entity(match, facts), exchange, made.when)
-        if self._tasks.start(self._see_through(case), name=f"verify {match.route}") is None:
-            exchange.span.end(Verdict.NO_ROOM)
-            self._recorder.record(ticket, match.domain, match.route, End(Verdict.NO_ROOM))
-            return None
+        self._busy[case.domain] += 1
         facts.breaker.reading(now)
+        if made.when == "now" and exchange.span is UNTRACED:
+            answers = Answers(case, request_of(exchange), self._both)
+            self._gathering.add(answers)
+            self._loop.call_soon(self._ask_shadow, answers)
+        else:
+            self._start(case, None)
         return exchange
 
     # --- what others ask of it ---
@@ -173,7 +206,9 @@ class Verifier:
         match, facts = self._claimed(request)
         now = self._chance.monotonic()
         ticket = self._ledger.begin(match.domain, match.route)
-        made = plan(request.method, request.headers, sampling=1.0, draw=0.0, room=self._room(match.domain, facts, now))
+        names = {name.lower() for name, _ in request.headers}
+        room = self._room(match.domain, facts, now, wanted=True)
+        made = plan(request.method, request.headers, names, sampling=1.0, draw=0.0, room=room)
         if made.verdict is not None:
             self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
             return Asked(match.domain, match.route, made.verdict, None, (), 0, None, "")
@@ -182,25 +217,70 @@ class Verifier:
         exchange = self._exchange(request.method, request.target, without_context(request.headers))
         exchange.trace_id, exchange.span = self._spans.begin(request.method, match.domain, match.route, ())
         exchange.request_body(request.body)
+        self._busy[match.domain] += 1
         case = Case(ticket, match.domain, match.route, facts, _entity(match, facts), exchange, "both")
-        return await self._conclude(case)
+        return await self._conclude(case, None)
 
     # --- the way of an exchange ---
 
-    async def _see_through(self, case: Case) -> None:
-        await self._conclude(case)
+    def _ask_shadow(self, answers: Answers) -> None:
+        if answers not in self._gathering:
+            return  # stopped meanwhile
+        case = answers.case
+        break_off = self._reading.ask(case.facts, answers.request, answers.shadow_came)
+        if break_off is None:
+            self._gathering.discard(answers)
+            self._start(case, None)
+            return
+        if answers.shadow is None and not answers.again:
+            answers.break_off = break_off
+        case.exchange.listen(answers.primary_came)
 
-    async def _conclude(self, case: Case) -> Asked:
+    def _both(self, answers: Answers) -> None:
+        """Both answers are there, or all that are needed."""
+        self._gathering.discard(answers)
+        if not self._gathering:
+            self._gathered.set()
+        try:
+            end = self._matched(answers)
+        except Exception:
+            # A task will meet the fault again, where it is told and counted.
+            log.exception("a comparison on the way of %s failed", answers.case.route)
+            end = None
+        if end is None:
+            self._start(answers.case, answers)
+
+    def _matched(self, answers: Answers) -> End | None:
+        """See an exchange to its end that can be seen to be a match at once."""
+        case = answers.case
+        end = self._way.match_at_once(answers)
+        if end is None:
+            return None
+        subject = subject_at_once(self._identity, case.entity, case.facts.entity) if was_there(end.primary) else NOBODY
+        if subject is None:
+            return None
+        self._finish(case, end, answers.request, subject=subject)
+        return end
+
+    def _start(self, case: Case, answers: Answers | None) -> None:
+        """Go on in a task. There is room, since what is gathered counts as under way, unless others were faster."""
+        if self._tasks.start(self._see_through(case, answers), name=f"verify {case.route}") is None:
+            case.exchange.span.end(Verdict.NO_ROOM)
+            self._finish(case, End(Verdict.NO_ROOM), None)
+
+    async def _see_through(self, case: Case, answers: Answers | None) -> None:
+        await self._conclude(case, answers)
+
+    async def _conclude(self, case: Case, answers: Answers | None) -> Asked:
         with Followed(case) as followed:
-            return await self._concluded(case, followed)
+            return await self._concluded(case, answers, followed)
 
-    async def _concluded(self, case: Case, followed: Followed) -> Asked:
+    async def _concluded(self, case: Case, answers: Answers | None, followed: Followed) -> Asked:
         end = End(Verdict.LOST, detail="the proxy stopped first")
         trace: Trace | None = None
         subject = NOBODY
-        self._busy[case.domain] += 1
         try:
-            end = await self._verdict(case)
+            end = await self._way.verdict(case, answers)
             if end.verdict is Verdict.MATCH and was_there(end.primary):
                 subject = await subject_of(self._identity, case.entity, case.facts.entity)
             elif end.verdict is Verdict.DIFF and self._explaining is not None:
@@ -214,13 +294,8 @@ class Verifier:
             if end.verdict is Verdict.LOST:
                 end = End(Verdict.LOST, detail=f"verification failed: {type(error).__name__}")
         finally:
-            # What was refused or missing touches no table, so that asking for it again would tell nothing.
-            if end.verdict in COMPARISONS and case.exchange.method == "GET" and was_there(end.primary):
-                self._recent.add(case.domain, case.route, request_of(case.exchange))
-            case.exchange.release()
-            self._busy[case.domain] -= 1
             followed.ended(end.verdict)
-            self._recorder.record(case.ticket, case.domain, case.route, end, trace, subject, case.exchange.trace_id)
+            self._finish(case, end, request_of(case.exchange), trace, subject)
         found = end.pair.comparison if end.pair else Comparison()
         return Asked(
             case.domain,
@@ -233,82 +308,24 @@ class Verifier:
             end.detail,
         )
 
-    async def _verdict(self, case: Case) -> End:
-        """The steps of an exchange, in order; each may end it."""
-        shadow: Observation | None = None
-        facts, span = case.facts, case.exchange.span
-        if case.when == "now":
-            primary, shadow = await self._reading.beside(facts, request_of(case.exchange), case.exchange.primary, span)
-        elif case.when == "both":
-            primary, shadow = await self._reading.both(facts, request_of(case.exchange), span)
-        else:
-            primary = await self._reading.decoded(await case.exchange.primary)
-        span.answered(primary)
-        if primary.error == "cancelled":
-            return End(Verdict.CANCELLED, primary=primary, shadow=shadow)
-        if primary.error == "no_room":
-            return End(Verdict.NO_ROOM, primary=primary, shadow=shadow)
-        early = primary_verdict(primary)
-        if early is Verdict.NOT_MODIFIED and case.when == "after":
-            # The client has the body already, so both sides are read again without the condition.
-            span.again()
-            primary, shadow = await self._reading.both(facts, request_of(case.exchange), span)
-            early = primary_verdict(primary)
-        if early is not None:
-            return End(early, primary=primary, shadow=shadow, detail=failure_text(primary))
-        if shadow is None:
-            shadow = await self._reading.read(facts, Side.SHADOW, request_of(case.exchange), span)
-        if shadow_failed(shadow):
-            return End(Verdict.SHADOW_ERROR, primary=primary, shadow=shadow, detail=failure_text(shadow))
-        try:
-            comparison, job = await self._comparing.compare(case, primary, shadow)
-            pair = Pair(primary, shadow, comparison)
-            if not comparison.equal:
-                return await self._settle(case, pair)
-        except IdentityError as error:
-            return End(Verdict.SHADOW_ERROR, None, primary, shadow, detail=f"the id map could not be read: {error}")
-        except WorkTimeoutError as error:
-            return End(Verdict.TOO_LARGE, None, primary, shadow, detail=f"the comparison {error}")
-        if self.examiner is not None:
-            self.examiner.offer(case.domain, case.route, case.ticket.window, job)
-        return End(Verdict.MATCH, pair, primary, shadow, tolerated=comparison.tolerated)
-
-    async def _settle(self, case: Case, first: Pair) -> End:
-        keys = _findings(case, first.comparison)
-        waits = delays(
-            self._bounds.settle_delay,
-            self._bounds.settle_factor,
-            self._bounds.settle_attempts,
-            known=keys <= self._confirmed and first.comparison.total == len(first.comparison.differences),
-        )
-
-        async def read() -> tuple[Observation, Observation]:
-            case.exchange.span.again()
-            return await self._reading.both(case.facts, request_of(case.exchange), case.exchange.span)
-
-        async def again(primary: Observation, shadow: Observation) -> Comparison:
-            return (await self._comparing.compare(case, primary, shadow, fresh=True)).comparison
-
-        async def drift(before: Observation, after: Observation) -> Comparison:
-            return await self._comparing.drift(case, before, after)
-
-        seen = await settle(first, waits, read=read, compare=again, drift=drift, sleep=self._chance.sleep)
-        verdict = settled(seen.attempts) if waits else Verdict.DIFF
-        if verdict is Verdict.DIFF and len(self._confirmed) < MAX_CONFIRMED:
-            self._confirmed |= _findings(case, seen.last.comparison)
-        return End(
-            verdict,
-            seen.last,
-            seen.last.primary,
-            seen.last.shadow,
-            tuple(attempt.text for attempt in seen.attempts),
-            tolerated=seen.last.comparison.tolerated,
-        )
+    def _finish(
+        self, case: Case, end: End, request: ReadRequest | None, trace: Trace | None = None, subject: Subject = NOBODY
+    ) -> None:
+        """The one place where exchanges that were read for end; `request` is what the sides were asked."""
+        exchange = case.exchange
+        # What was refused or missing touches no table, so that asking for it again would tell nothing.
+        if end.verdict in COMPARISONS and exchange.method == "GET" and request is not None and was_there(end.primary):
+            self._recent.add(case.domain, case.route, request)
+        exchange.release()
+        self._busy[case.domain] -= 1
+        self._recorder.record(case.ticket, case.domain, case.route, end, trace, subject, exchange.trace_id)
 
     # --- helpers ---
 
-    def _room(self, domain: str, facts: RouteFacts, now: float) -> Room:
-        return Room(facts.breaker.is_open(now), len(self._tasks) >= self._bounds.queue, domain in self._paused)
+    def _room(self, domain: str, facts: RouteFacts, now: float, *, wanted: bool = False) -> Room:
+        """`wanted`: no client is behind it, somebody waits for the verdict."""
+        full = self.under_way >= self._bounds.queue or not (wanted or self._headroom.has(self._chance.draw()))
+        return Room(facts.breaker.is_open(now), full, domain in self._paused)
 
     def _exchange(self, method: str, target: str, headers: Headers) -> Exchange:
         return Exchange(
@@ -319,6 +336,7 @@ class Verifier:
             buffered=self._buffered,
             clock=self._chance.monotonic,
             wants_request_body=method not in ("GET", "HEAD"),
+            loop=self._loop,
         )
 
     def _claimed(self, request: ReadRequest) -> tuple[RouteMatch, RouteFacts]:
@@ -337,8 +355,3 @@ def _entity(match: RouteMatch, facts: RouteFacts) -> str | None:
     if facts.entity_step is not None:
         return match.params.get(facts.entity_step)
     return next(reversed(match.params.values())) if match.params else None
-
-
-def _findings(case: Case, comparison: Comparison) -> set[tuple[str, str, str]]:
-    """What tells the findings of a comparison apart."""
-    return {(case.route, pattern_of(d.path), d.kind.value) for d in comparison.differences}

@@ -6,20 +6,12 @@ over there.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from comparators.compare import compare_responses
@@ -28,16 +20,27 @@ from comparators.model import Comparison, Response
 from comparators.rules import Rules, compile_rules
 from comparators.spelling import tokens
 from proxy.model import Observation
+from proxy.verify.worker import WorkTimeoutError
+from proxy.verify.workers import GRACE, WorkerDiedError, Workers
+
+__all__ = [
+    "Job",
+    "Work",
+    "WorkTimeoutError",
+    "WorkerDiedError",
+    "compare",
+    "layers_text",
+    "response_of",
+    "rules_of",
+    "tokens_of",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-INLINE_BYTES = 16 * 1024
-"""Work on fewer bytes than this is done at once: handing it over would cost more than it saves."""
-
-
-class WorkTimeoutError(Exception):
-    """A piece of work took longer than it may."""
+INLINE_BYTES = 32 * 1024
+"""Work on fewer bytes than this is done at once: handing it over would cost more than it saves. A pair of bodies counts
+with both; comparing one of this size takes a tenth of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,76 +87,32 @@ def tokens_of(texts: Sequence[bytes]) -> set[str]:
 
 
 class Work:
-    """Runs functions on bytes, inline or in one worker process. A worker that dies is replaced once per call."""
+    """Runs functions on bytes, inline or in one of `processes` workers; each call may take `timeout` seconds there.
 
-    def __init__(self, *, timeout: float) -> None:
+    A worker that does not stop by itself then is killed `grace` seconds later.
+    """
+
+    def __init__(self, *, timeout: float, processes: int = 1, grace: float = GRACE) -> None:
         self._timeout = timeout
-        self._pool: ProcessPoolExecutor | None = None
+        self._workers = Workers(processes, grace=grace)
 
     async def run(self, size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`function(*args)` over about `size` bytes. Raises WorkTimeoutError, and whatever the function raises."""
+        """`function(*args)` over about `size` bytes. Raises as `apart` does."""
         if size <= INLINE_BYTES:
             return function(*args, **kwargs)
         return await self.apart(function, *args, **kwargs)
 
     async def apart(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`function(*args)` in the worker, however little there is to do. Raises as `run` does."""
-        for last in (False, True):
-            pool = self._pool = self._pool or self._new()
-            try:
-                call = pool.submit(_bounded, self._timeout, function, args, kwargs)
-                return await asyncio.wrap_future(call)
-            except BrokenProcessPool:
-                if self._pool is pool:
-                    self._pool = None
-                    pool.shutdown(wait=False)
-                if last:
-                    raise
-        raise AssertionError("unreachable")
+        """`function(*args)` in a worker, however little there is to do. It is named, not sent: a function of a module.
+
+        Raises WorkTimeoutError, WorkerDiedError, and whatever the function raises.
+        """
+        result: T = await self._workers.call(self._timeout, function, args, kwargs)
+        return result
 
     async def start(self) -> None:
-        """Start the worker before there is traffic: a first start costs some hundred milliseconds."""
+        """Start a worker before there is traffic: a first start costs some hundred milliseconds."""
         await self.apart(os.getpid)
 
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
-
-    def _new(self) -> ProcessPoolExecutor:
-        # `spawn`: a fork of a process with threads and an event loop inherits both in an unknown state.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, mp_context=context, initializer=_prepare)
-
-
-def _prepare() -> None:
-    """In the worker: leave signals to the parent and end when it ends, also when it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(5)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(0)
-
-
-def _bounded(seconds: float, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-    with _alarm(seconds):
-        return function(*args, **kwargs)
-
-
-@contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise WorkTimeoutError(f"took longer than {seconds:g} s")
-
-    signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    async def close(self) -> None:
+        await self._workers.close()

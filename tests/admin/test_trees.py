@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from proxy.admin.tree_work import Shelf, Tree, TreeJob
 from proxy.admin.trees import DIED, TOO_LONG, Trees
 from proxy.ledger import Ledger
 from proxy.model import Outcome, Trace
-from proxy.verify.work import WorkTimeoutError
+from proxy.verify.work import WorkerDiedError, WorkTimeoutError
 from tests.admin.recorded import AT, settings_in
 from tests.admin.traced import Map, large_pair, traced
 
@@ -73,7 +72,7 @@ async def test_a_process_that_dies_takes_nothing_with_it(large: tuple[Trees, Ask
 
 async def test_what_takes_too_long_says_so(large: tuple[Trees, Asked, Trace], monkeypatch: pytest.MonkeyPatch) -> None:
     made, _, kept = large
-    for error, why in ((WorkTimeoutError, TOO_LONG), (BrokenProcessPool, DIED)):
+    for error, why in ((WorkTimeoutError, TOO_LONG), (WorkerDiedError, DIED)):
 
         async def late(*_: object, error: type[Exception] = error) -> None:
             raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import brotli
 import pytest
 import zstandard
 
-from proxy.readers.codings import CodingError, decode
+from proxy.readers.codings import MAX_PARTS, CodingError, decode
 
 PLAIN = b'{"name": "a listing"}' * 500
 
@@ -89,3 +90,22 @@ def test_unknown_or_too_many_codings_are_refused(name: str) -> None:
     with pytest.raises(CodingError) as caught:
         decode(b"x", name, 100)
     assert caught.value.code == "coding"
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_very_many_parts_take_time_that_grows_with_their_number_alone(name: str) -> None:
+    """What follows a part must not be copied for each: megabytes of empty parts would take minutes."""
+    empty, last = CODERS[name](b""), CODERS[name](b"ab")
+    began = time.process_time()
+    assert decode(empty * (MAX_PARTS - 1) + last, name, 100) == b"ab"
+    with pytest.raises(CodingError, match="parts") as caught:
+        decode(empty * 400_000, name, 100)
+    assert caught.value.code == "coding"
+    assert time.process_time() - began < 5
+
+
+def test_zeros_behind_members_are_passed_over_at_once() -> None:
+    padded = gzip.compress(b"ab") + bytes(4_000_000) + gzip.compress(b"cd") + bytes(4_000_000)
+    began = time.process_time()
+    assert decode(padded, "gzip", 4) == b"abcd"
+    assert time.process_time() - began < 2

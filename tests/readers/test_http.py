@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
+import threading
 
 import pytest
 
 from proxy.model import ReadRequest, Side
 from proxy.readers.client import HttpClient
-from proxy.readers.http import HttpReader
+from proxy.readers.codings import CodingError, decode
+from proxy.readers.http import HttpReader, decoded
 from tests.edge.support import Script, answering, until
 from tests.readers.test_client import upstream
 
@@ -106,3 +108,22 @@ async def test_a_side_that_is_away_is_an_observation() -> None:
     got = await reader_of(client).read(REQUEST, 5)
     assert got.error == "refused"
     await client.close()
+
+
+async def test_a_few_bytes_that_unfold_to_many_are_undone_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, where = threading.get_ident(), []
+
+    def watched(body: bytes, named: str, limit: int) -> bytes:
+        where.append((threading.get_ident() == here, limit))
+        return decode(body, named, limit)
+
+    monkeypatch.setattr("proxy.readers.http.decode", watched)
+    fields = ((b"Content-Encoding", b"gzip, gzip"),)
+    flood = gzip.compress(gzip.compress(bytes(4_000_000)))
+    assert len(flood) < 4_000
+    assert await decoded(flood, fields, 5_000_000) == bytes(4_000_000)
+    assert where[1:] == [(False, 5_000_000)]
+    assert where[0][1] < 100_000
+    with pytest.raises(CodingError):
+        await decoded(flood, fields, 50_000)
+    assert where[2:] == [(True, 50_000)], "what is over the limit here is over it there"

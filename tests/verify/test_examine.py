@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -59,11 +59,11 @@ class Bench:
         return Examination({"$": State(True, False, False, True)}, (Tried("$.a", "text", seen=True),), self.seconds)
 
 
-@pytest.fixture(scope="module")
-def work() -> Iterator[Work]:
+@pytest.fixture
+async def work() -> AsyncIterator[Work]:
     made = Work(timeout=20.0)
     yield made
-    made.close()
+    await made.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from proxy.model import Side, Verdict
 from proxy.opening import rules_fingerprint
 from proxy.settings import Settings
-from proxy.verify.recent import KEPT, LARGEST, Recent
+from proxy.verify.recent import EVERY, KEPT, LARGEST, Recent
 from proxy.verify.verifier import NotClaimedError
 from proxy.verify.work import Job
 from tests.e2e.backends import target_of
@@ -82,24 +82,31 @@ async def test_recent_requests_are_those_that_were_compared_with_their_credentia
 
 def test_recent_requests_are_few_and_small() -> None:
     recent = Recent()
-    for number in range(KEPT + 5):
+    for number in range(KEPT):
         recent.add("things", "GET /{id}", get(f"/{number}"))
-    recent.add("things", "GET /{id}", get("/large", ((b"X", b"x" * LARGEST),)))
-    assert [one.target for one in recent.of("things")] == [f"/{number}" for number in range(5, KEPT + 5)]
+    for _ in range(2 * EVERY):
+        recent.add("things", "GET /{id}", get("/large", ((b"X", b"x" * LARGEST),)))
+    assert [one.target for one in recent.of("things")] == [f"/{number}" for number in range(KEPT)]
+    for _ in range(2 * EVERY):
+        recent.add("things", "GET /{id}", get("/new"))
+    assert [one.target for one in recent.of("things")] == [*(f"/{number}" for number in range(1, KEPT)), "/new"]
 
 
 def test_recent_requests_of_a_rare_route_are_not_pushed_out_by_those_of_a_busy_one() -> None:
     recent = Recent()
     recent.add("things", "GET /rare", get("/rare"))
-    for number in range(KEPT + 5):
+    for number in range(KEPT + EVERY):
         recent.add("things", "GET /{id}", get(f"/{number}"))
-    assert {one.target for one in recent.of("things")[-2:]} == {"/rare", f"/{KEPT + 4}"}
+    assert {one.target for one in recent.of("things")[-2:]} == {"/rare", f"/{KEPT + EVERY - 1}"}
 
 
 async def test_matched_pairs_are_offered_with_their_window(tmp_path: Path) -> None:
     offered: list[tuple[str, str, str, Job]] = []
 
     class Examiner:
+        def wants(self, *_: str) -> bool:
+            return True
+
         def offer(self, *given: Any) -> None:
             offered.append(given)
 

@@ -54,7 +54,7 @@ async def recorder(ledger: Ledger) -> AsyncIterator[Callable[..., Recorder]]:
                         chance=chance, under_way=under_way)  # fmt: skip
 
     yield make
-    await asyncio.to_thread(work.close)
+    await work.close()
 
 
 def case(ledger: Ledger, target: str = f"/api/reset/{SECRET}") -> Case:

@@ -76,6 +76,7 @@ async def page(
         query=tuple((query or {}).items()),
         given=dict(query or {}),
         configured=frozenset(desk.settings.domains),
+        in_force=None if desk.in_force is None else desk.in_force(),
         **content,
     )
     return web.Response(text=text, content_type="text/html")
