@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -44,6 +44,12 @@ class IdTable:
     one_to_one: bool = True
     """Whether all of them are."""
 
+    def __reduce__(self) -> tuple[Callable[..., IdTable], tuple[list[str], list[str], list[str]]]:
+        """Crosses to another process as three columns: pair by pair it would cost a multiple of it."""
+        pairs = [pair for joined in self.by_legacy.values() for pair in joined]
+        columns = [pair.entity for pair in pairs], [pair.legacy for pair in pairs], [pair.uuid for pair in pairs]
+        return _of_columns, columns
+
     @classmethod
     def of(cls, pairs: Iterable[IdPair]) -> IdTable:
         by_legacy: dict[str, tuple[IdPair, ...]] = {}
@@ -61,6 +67,10 @@ class IdTable:
                         plain.pop(other.legacy, None)
                         plain.pop(pair.legacy, None)
         return cls(by_legacy, by_uuid, plain, one_to_one=len(plain) == len(by_legacy))
+
+
+def _of_columns(entities: list[str], legacies: list[str], uuids: list[str]) -> IdTable:
+    return IdTable.of(map(IdPair, entities, legacies, uuids))
 
 
 class Pairings:

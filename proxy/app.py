@@ -9,7 +9,7 @@ import signal
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from proxy.admin import AdminSite, watch
+from proxy.admin import AdminSite
 from proxy.collector import settle_collector
 from proxy.crew import Crew
 from proxy.edge.server import Edge
@@ -98,7 +98,7 @@ class Application:
 
     async def _open_admin(self, reign: Reign) -> None:
         settings, figures = reign.settings, self._lasting.figures
-        self._show_figures(reign)
+        reign.show_figures(self.edge, queue_depth=lambda: self._line.under_way)
         for gauge in told(lambda: self.in_force):
             figures.gauge(gauge)
         self.admin = AdminSite(
@@ -115,16 +115,6 @@ class Application:
         )
         await self.admin.start()
         self._stack.push_async_callback(self.admin.stop)
-
-    def _show_figures(self, reign: Reign) -> None:
-        watch(
-            self._lasting.figures,
-            identity=reign.opened.identity,
-            ledger=self.ledger,
-            queue_depth=lambda: self._line.under_way,
-            queue_limit=reign.settings.limits.queue,
-            tap_faults=lambda: self.edge.tap_faults,
-        )
 
     def _adopt(self, reign: Reign) -> None:
         self.settings, self.verifier = reign.settings, reign.opened.verifier
@@ -165,7 +155,7 @@ class Application:
         self._line.succeed(reign)
         reign.take_over(self.edge)
         self._pulse.watch(reign.watched)
-        self._show_figures(reign)
+        reign.show_figures(self.edge, queue_depth=lambda: self._line.under_way)
         self.admin.serve_with(reign.evidence(), reign.readiness(self._crew), ids=opened.identity, replays=reign.replays)
         self.in_force = InForce(self._lasting.chance.now(), fingerprint(settings), reloads=self.in_force.reloads + 1)
         self._adopt(reign)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
-from proxy.admin import Evidence, Part, Readiness, reaches
+from proxy.admin import Evidence, Part, Readiness, reaches, watch, watch_verification
 from proxy.crew import Crew
 from proxy.edge.server import Edge
 from proxy.identity.census import Census
@@ -91,6 +91,21 @@ class Reign:
             forwarded=self.settings.primary.forwarded,
             max_clients=self.settings.limits.clients,
         )
+
+    def show_figures(self, edge: Edge, *, queue_depth: Callable[[], int]) -> None:
+        """Show what works under this configuration among the metrics, in the place of what did before."""
+        figures, verifier = self.opened.lasting.figures, self.opened.verifier
+        watch(
+            figures,
+            identity=self.opened.identity,
+            ledger=self.opened.ledger,
+            queue_depth=queue_depth,
+            queue_limit=self.settings.limits.queue,
+            tap_faults=lambda: edge.tap_faults,
+            refused_clients=lambda: edge.refused_clients,
+        )
+        if verifier is not None:
+            watch_verification(figures, verifier)
 
     @property
     def watched(self) -> list[tuple[str, float]]:

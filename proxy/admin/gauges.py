@@ -9,6 +9,7 @@ from proxy.identity import Figures as IdentityFigures
 from proxy.identity import Identity
 from proxy.ledger import Ledger
 from proxy.telemetry import Figures, Gauge
+from proxy.verify.verifier import Verifier
 
 
 def watch(
@@ -19,6 +20,7 @@ def watch(
     queue_depth: Callable[[], int] | None = None,
     queue_limit: int | None = None,
     tap_faults: Callable[[], int] | None = None,
+    refused_clients: Callable[[], int] | None = None,
 ) -> None:
     """Show the id map, the ledger, the edge's taps, the exchanges under way and the build among the metrics."""
 
@@ -34,6 +36,9 @@ def watch(
     if tap_faults is not None:
         text = "Exchanges served but not verified, because verification raised on the client's way."
         figures.gauge(Gauge("shadowread.edge.tap_faults", text, lambda: {(): tap_faults()}, counter=True))
+    if refused_clients is not None:
+        text = "Client connections that were one too many (limits.clients)."
+        figures.gauge(Gauge("shadowread.edge.refused_clients", text, lambda: {(): refused_clients()}, counter=True))
     for gauge in (
         Gauge("shadowread.build.info", "1, with the version of the proxy.", lambda: {(__version__,): 1}, ("version",)),
         Gauge("shadowread.ids.hits", "Ids asked for that are joined.", told(lambda f: f.hits), counter=True),
@@ -63,6 +68,47 @@ def watch(
             "Exchanges recorded twice, of which the second was ignored; above 0 is a bug.",
             lambda: {(): ledger.recording.misused},
             counter=True,
+        ),
+    ):
+        figures.gauge(gauge)
+
+
+def watch_verification(figures: Figures, verifier: Verifier) -> None:
+    """Show what comparisons cost less for having been made before, and how much is verified at all."""
+    memo = verifier.memo
+    for gauge in (
+        Gauge(
+            "shadowread.buffered.bytes",
+            "Bytes of answers held for exchanges that have no verdict yet (limits.buffered bounds them).",
+            lambda: {(): verifier.held},
+            unit="By",
+        ),
+        Gauge(
+            "shadowread.compare.remembered",
+            "Pairs that were not compared, because the same two answers were seen equal under the same rules and ids.",
+            lambda: {(): memo.hits},
+            counter=True,
+            unit="{exchange}",
+        ),
+        Gauge(
+            "shadowread.compare.not_remembered",
+            "Pairs that were looked for among those seen equal and had to be compared.",
+            lambda: {(): memo.misses},
+            counter=True,
+            unit="{exchange}",
+        ),
+        Gauge(
+            "shadowread.compare.memo", "Bytes of pairs seen equal (limits.memo).", lambda: {(): memo.bytes}, unit="By"
+        ),
+        Gauge(
+            "shadowread.compare.waiting",
+            "Comparisons and other work on large bodies that no worker has yet (limits.workers).",
+            lambda: {(): verifier.work.waiting},
+        ),
+        Gauge(
+            "shadowread.share",
+            "Share of the exchanges that is verified; below 1 the processor is short of time (limits.busy).",
+            lambda: {(): verifier.share},
         ),
     ):
         figures.gauge(gauge)

@@ -84,7 +84,7 @@ def merged(one: Iterable[tuple[Labels, float]], name: str) -> dict[Labels, float
     return found
 
 
-LEAST = frozenset({"shadowread.ledger.recording"})
+LEAST = frozenset({"shadowread.ledger.recording", "shadowread.share"})
 """All is well only where it is with every process."""
 MOST = frozenset({"shadowread.build.info", "shadowread.ids.conflicts", "shadowread.ids.known"})
 """What every process knows of the same thing by itself: adding it up would count it several times."""

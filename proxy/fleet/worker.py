@@ -16,7 +16,6 @@ from functools import partial
 
 import msgspec
 
-from proxy.admin import watch
 from proxy.collector import settle_collector
 from proxy.edge.server import Edge
 from proxy.errors import ShadowreadError
@@ -85,7 +84,7 @@ class Worker:
         reign = self._line.reign
         reign.opened.enter()
         self._edge = reign.edge()
-        self._show_figures()
+        reign.show_figures(self._edge, queue_depth=lambda: self._line.under_way)
         lasting.figures.gauge(used(str(self._begin.number)))
         await self._edge.start(self._begin.host, self._begin.port, reuse_port=True)
         self._stack.push_async_callback(lambda: self._edge.stop(self._line.reign.settings.drain))
@@ -164,23 +163,12 @@ class Worker:
         self._line.succeed(reign)
         self.set_quiet(paused)
         reign.take_over(self._edge)
-        self._show_figures()
+        reign.show_figures(self._edge, queue_depth=lambda: self._line.under_way)
         return None
 
     @property
     def _verifier(self) -> Verifier | None:
         return self._line.reign.opened.verifier
-
-    def _show_figures(self) -> None:
-        reign = self._line.reign
-        watch(
-            self.figures,
-            identity=reign.opened.identity,
-            ledger=self.ledger,
-            queue_depth=lambda: self._line.under_way,
-            queue_limit=reign.settings.limits.queue,
-            tap_faults=lambda: self._edge.tap_faults,
-        )
 
 
 def used(process: str) -> Gauge:

@@ -16,8 +16,8 @@ from comparators.model import Tolerated
 from comparators.rules import Rules
 from proxy.model import Headers, Observation
 
-ENTRY_BYTES = 1_000
-"""What an entry takes beside its bodies, by measurement."""
+ENTRY_BYTES, FIELD_BYTES, TOLERATED_BYTES = 1_000, 150, 300
+"""What an entry takes beside its bodies, fields and tolerances; and each of these beside its texts; by measurement."""
 LARGEST_SHARE = 8
 """A pair that would fill more than an eighth of the memory is not kept: it would drive all others out."""
 
@@ -42,7 +42,7 @@ class Outside(NamedTuple):
 class Entry:
     """`ids` is the id map's version and `until` the moment up to which it holds; `tolerated` counts again each time."""
 
-    __slots__ = ("ids", "outside", "primary", "rules", "seen", "shadow", "tolerated", "until")
+    __slots__ = ("ids", "outside", "primary", "rules", "seen", "shadow", "size", "tolerated", "until")
 
     def __init__(
         self,
@@ -64,9 +64,13 @@ class Entry:
         self.seen: tuple[Headers, Headers] = (primary.headers, shadow.headers)
         """All fields with which the pair was seen last: while they are the same, so are those that count."""
 
-    @property
-    def size(self) -> int:
-        return len(self.primary) + len(self.shadow) + ENTRY_BYTES
+        self.size = ENTRY_BYTES + len(self.primary) + len(self.shadow) + sum(map(_weight, self.seen))
+        """Once and for all: fields seen later are much like the first."""
+        self.size += sum([TOLERATED_BYTES + len(one.path) + len(one.rule) for one in tolerated])
+
+
+def _weight(headers: Headers) -> int:
+    return sum([FIELD_BYTES + len(name) + len(value) for name, value in headers])
 
 
 def outside_of(primary: Observation, shadow: Observation, names: frozenset[bytes], *, head_only: bool) -> Outside:

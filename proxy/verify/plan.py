@@ -15,6 +15,11 @@ _CONDITIONAL = frozenset({b"if-none-match", b"if-modified-since", b"if-match", b
 
 _PARTIAL = frozenset({b"range", b"upgrade"})
 
+_BODIED = frozenset({b"content-length", b"transfer-encoding"})
+"""A GET may bear a body (a search, say); without it the other side would be asked something else."""
+
+_LATER = _CONDITIONAL | _BODIED
+
 
 class Room(NamedTuple):
     """What there is room for at this moment."""
@@ -55,6 +60,6 @@ def plan(method: str, headers: Headers, names: AbstractSet[bytes], *, sampling: 
         return Plan("skip", Verdict.BREAKER_OPEN)
     if room.queue_full:
         return Plan("skip", Verdict.NO_ROOM)
-    if method not in ("GET", "HEAD") or not names.isdisjoint(_CONDITIONAL):
+    if method not in ("GET", "HEAD") or not names.isdisjoint(_LATER):
         return AFTER
     return NOW

@@ -80,6 +80,7 @@ class Verifier:
         self._way = Way(self._reading, self._comparing, bounds, chance)
         self._headroom = Headroom(bounds.busy)
         self._explaining = None if gaps is None else Explaining(gaps, identity, work)
+        self.work = work
         self._tasks = TaskGroup(bounds.queue)
         self._buffered = Buffered(bounds.buffered)
         self._loop = asyncio.get_running_loop()
@@ -105,12 +106,18 @@ class Verifier:
         return len(self._tasks) + len(self._gathering)
 
     @property
+    def held(self) -> int:
+        """Bytes of answers held for the exchanges that have no verdict yet."""
+        return self._buffered.held
+
+    @property
     def share(self) -> float:
         """Of the exchanges, how many there is room for by the processor: 0.01 to 1."""
         return self._headroom.share
 
     @property
     def memo(self) -> Memo:
+        """The pairs seen equal."""
         return self._comparing.memo
 
     async def stop(self, seconds: float) -> int:
@@ -154,7 +161,7 @@ class Verifier:
         if made.verdict is not None:
             self._recorder.record(ticket, match.domain, match.route, End(made.verdict))
             return None
-        exchange = self._exchange(method, target, headers)
+        exchange = self._exchange(method, target, headers, bodied=made.when == "after")
         peer = peer_of(facts.primary)
         context = headers if b"traceparent" in names else ()
         exchange.trace_id, exchange.span = self._spans.begin(method, match.domain, match.route, context, peer)
@@ -327,7 +334,7 @@ class Verifier:
         full = self.under_way >= self._bounds.queue or not (wanted or self._headroom.has(self._chance.draw()))
         return Room(facts.breaker.is_open(now), full, domain in self._paused)
 
-    def _exchange(self, method: str, target: str, headers: Headers) -> Exchange:
+    def _exchange(self, method: str, target: str, headers: Headers, *, bodied: bool = False) -> Exchange:
         return Exchange(
             method,
             target,
@@ -335,7 +342,7 @@ class Verifier:
             max_body=self._bounds.body,
             buffered=self._buffered,
             clock=self._chance.monotonic,
-            wants_request_body=method not in ("GET", "HEAD"),
+            wants_request_body=bodied,
             loop=self._loop,
         )
 

@@ -96,6 +96,11 @@ class Work:
         self._timeout = timeout
         self._workers = Workers(processes, grace=grace)
 
+    @property
+    def waiting(self) -> int:
+        """Calls that no worker has yet."""
+        return self._workers.waiting
+
     async def run(self, size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` over about `size` bytes. Raises as `apart` does."""
         if size <= INLINE_BYTES:

@@ -185,7 +185,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Result:
 
         async def sample() -> None:
             while (at := time.monotonic() - began) < plan.seconds:
-                for pid in (serving.child.pid, *filter(_compares, serving.workers())):
+                for pid in (serving.child.pid, *serving.workers()):
                     name = f"worker {len(series)}" if series else "proxy"
                     series.setdefault(pid, Series(name)).add(at, held_by(pid))
                 whole = sum(one.held[-1].rss for one in series.values() if one.at[-1] == at)
@@ -204,14 +204,6 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Result:
         await asyncio.to_thread(serving.settled)
         observed, verdicts = await asyncio.to_thread(serving.books)
     return Result(plan, tuple(series.values()), rest, most, load.tally, verdicts, observed)
-
-
-def _compares(pid: int) -> bool:
-    """Whether a process below the proxy is a worker, and not the tracker of a few MiB that stands beside it."""
-    try:
-        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 async def _forever(work: Awaitable[None]) -> None:

@@ -161,7 +161,7 @@ async def test_a_tap_that_cannot_be_opened_is_counted_where_it_is_seen(
     def broken(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("proxy.verify.verifier.marked", broken)
+    monkeypatch.setattr("proxy.settings.routes.Router.match", broken)
     async with backend(answering(response(TWIN))) as shadow, running(settings(folder, primary, shadow)) as proxy:
         assert await fetch(proxy.url) == plain
         shown = await fetch(f"http://127.0.0.1:{proxy.application.admin.port}", b"/metrics", authority=b"127.0.0.1")

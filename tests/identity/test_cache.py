@@ -153,3 +153,36 @@ def test_an_id_takes_less_than_three_hundred_bytes() -> None:
     assert len(cache) == count
     assert taken / count < 300
     assert not gc.is_tracked(cache._young), "the garbage collector need not look at a million texts"
+
+
+def test_the_version_changes_with_what_is_known_and_with_nothing_else() -> None:
+    cache = Cache(100, 0.0)
+    cache.put({legacy(1): [row(1)], legacy(2): []}, 1.0)
+    first = cache.version
+    cache.put({legacy(1): [row(1)], legacy(2): []}, 2.0)
+    cache.put({legacy(3): [row(3)]}, 2.0)
+    assert cache.version == first, "the same again, and what was not known before"
+    cache.put({legacy(2): [row(2)]}, 3.0)
+    second = cache.version
+    assert second != first, "a row for an id that had none"
+    cache.put({legacy(1): [row(1, 9)]}, 4.0)
+    third = cache.version
+    assert third != second, "another row"
+    cache.forget(legacy(1))
+    fourth = cache.version
+    assert fourth != third
+    cache.forget(legacy(1))
+    assert cache.version == fourth, "what is not known cannot be forgotten"
+
+
+def test_answers_are_good_until_the_first_of_them_is_too_old() -> None:
+    cache = Cache(100, 0.0)
+    cache.put({legacy(1): [row(1)]}, 5.0)
+    cache.put({legacy(2): [row(2)]}, 7.0)
+    cache.put({legacy(3): []}, 6.0)
+    ages = {"hit_age": 60.0, "miss_age": 1.0}
+    assert cache.good_until([legacy(1), legacy(2)], **ages) == 65.0
+    assert cache.good_until([legacy(2)], **ages) == 67.0
+    assert cache.good_until([legacy(1), legacy(3)], **ages) == 7.0
+    assert cache.good_until([legacy(1), legacy(4)], **ages) == float("-inf")
+    assert cache.good_until([], **ages) == float("inf")

@@ -24,13 +24,14 @@ from proxy.identity.cache import Cache
 from proxy.identity.conflicts import Row
 from proxy.ledger import details, records, tally, timing
 from proxy.ledger.epoch import Epoch
-from proxy.model import Ended, Outcome, ReadRequest, Verdict
+from proxy.model import Ended, Observation, Outcome, ReadRequest, Side, Verdict
 from proxy.readers import client_response, postgres_store
 from proxy.settings import Settings
 from proxy.settings import budget_units as unit
 from proxy.settings.budget import budget
 from proxy.telemetry import figures
 from proxy.verify import examine, recent, record, redact_echoes, remembered, work
+from proxy.verify.memo import Entry, Memo, outside_of
 from proxy.verify.redact_echoes import Echoes
 from proxy.verify.redact_names import secrecy_of
 from proxy.verify.redact_paths import pattern_without_secrets
@@ -242,3 +243,24 @@ def test_a_comparison_takes_no_more_than_the_budget_counts(member: bytes, count:
     finally:
         tracemalloc.stop()
     assert peak <= 2 * (unit.COMPARED_FACTOR * len(body) + members * unit.MEMBER)
+
+
+def test_pairs_seen_equal_take_no_more_than_their_limit() -> None:
+    limit, rules = 2_000_000, compile_rules([{}])
+
+    def made() -> object:
+        memo = Memo(limit)
+        for number in range(2_000):
+            told = tuple(Tolerated("ignore", f"$.data[*].{number}.{n}", n, "$..x") for n in range(3))
+            sides = [
+                Observation(
+                    side, 200, tuple((b"x-%d" % n, b"v-%d-%d" % (n, number)) for n in range(12)), b"%d" % number
+                )
+                for side in Side
+            ]
+            outside = outside_of(sides[0], sides[1], frozenset({b"x-1"}), head_only=False)
+            memo.add("GET /users/{id}", Entry(rules, outside, sides[0], sides[1], 1, 2.0, told))
+        assert limit * 0.9 < memo.bytes <= limit
+        return memo
+
+    assert grown(made) <= limit

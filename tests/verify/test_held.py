@@ -47,11 +47,11 @@ async def test_bodies_of_the_shadow_are_held_within_the_limit(tmp_path: Path) ->
             assert verifier is not None
             for _ in range(10):
                 assert (await fetch(proxy.url)).endswith(b'{"text":"y"}')
-                assert verifier._buffered.held <= LIMIT
+                assert verifier.held <= LIMIT
             await proxy.until(lambda counts: counts.verdicts.get(Verdict.NO_ROOM, 0) >= 8)
-            assert 0 < verifier._buffered.held <= LIMIT
+            assert 0 < verifier.held <= LIMIT
             counts = await proxy.until(lambda counts: counts.under_way == 0)
-            assert verifier._buffered.held == 0
+            assert verifier.held == 0
     # Two fitted, and there was room to read one of them again, unless both asked for it at the same moment.
     assert counts.verdicts.get(Verdict.DIFF, 0) <= 1
     assert counts.verdicts[Verdict.NO_ROOM] == 10 - counts.verdicts.get(Verdict.DIFF, 0)
@@ -70,4 +70,4 @@ async def test_what_a_coding_hides_counts_as_large_as_it_is(tmp_path: Path) -> N
                 counts = await proxy.until(lambda counts: counts.under_way == 0 and counts.observed == 1)
                 assert counts.verdicts == {verdict: 1}
                 assert proxy.application.verifier is not None
-                assert proxy.application.verifier._buffered.held == 0
+                assert proxy.application.verifier.held == 0
