@@ -25,6 +25,11 @@ def header(headers: Headers, name: bytes) -> str | None:
     return None
 
 
+def media_type(headers: Headers) -> str:
+    """The media type without its parameters, in lower case (RFC 9110 8.3.1); empty when none is given."""
+    return (header(headers, b"content-type") or "").partition(";")[0].strip().lower()
+
+
 class _Word(StrEnum):
     """A word that is a key on the way of every exchange: an enum's own hash is a function in Python."""
 

@@ -158,13 +158,13 @@ def response_lines(headers: Headers, *, status: int, chunked: bool, no_body: boo
             if low == b"connection":
                 named |= {token.strip(b" \t").lower() for token in value.split(b",")} - _ORDINARY
                 if status == 101:
-                    lines.append(b"%b: %b" % (name, value))
+                    lines.append(name + b": " + value)
             elif (low == b"transfer-encoding" and (chunked or (no_body and status != 204))) or (
                 low == b"upgrade" and status in (101, 426)
             ):
-                lines.append(b"%b: %b" % (name, value))
+                lines.append(name + b": " + value)
             continue
-        lines.append(b"%b: %b" % (name, value))
+        lines.append(name + b": " + value)
     if named:
         named -= {b"content-length", b"connection", b"transfer-encoding"}
         lines = [line for line in lines if line.partition(b":")[0].lower() not in named]

@@ -225,6 +225,13 @@ class EdgeProtocol(RequestHandler):
             raise ConnectionResetError("the client is gone")
         transport.write(data)
 
+    def writelines(self, pieces: list[bytes]) -> None:
+        """Raises ConnectionResetError once the client is gone."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        transport.writelines(pieces)
+
     async def drain(self, timeout: float | None) -> None:
         """Wait until the client takes more; raises TimeoutError after `timeout` seconds (None: no limit)."""
         if self.writing_paused:

@@ -12,6 +12,9 @@ from proxy.errors import UpstreamError
 from proxy.model import Headers, header
 from proxy.readers.client_response import ClientResponse
 
+COPIED = 16 * 1024
+"""Bytes of a body that are copied behind their head; more are handed over beside it."""
+
 
 class Relay:
     """One response on its way to one client.
@@ -44,7 +47,12 @@ class Relay:
         piece = b"" if no_body else response.take()
         # One write for what is there: most responses arrive whole, with their head.
         whole = response.complete
-        client.write(head + _frame(piece, chunked) + (self._last() if chunked and whole else b""))
+        if chunked:
+            client.write(head + _frame(piece, chunked) + (self._last() if whole else b""))
+        elif len(piece) > COPIED:
+            client.writelines([head, piece])
+        else:
+            client.write(head + piece)
         if tap is not None:
             tap.response_head(response.status, response.headers)
             if piece:
@@ -84,8 +92,9 @@ class Relay:
             lines.append(b"Connection: close")
         elif old:
             lines.append(b"Connection: keep-alive")
-        status = b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)
-        return status + b"".join([line + b"\r\n" for line in lines]) + b"\r\n"
+        lines.insert(0, b"HTTP/1.1 %d %b" % (response.status, response.reason))
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
 
     def _last(self) -> bytes:
         trailers = self._response.trailers

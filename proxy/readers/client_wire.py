@@ -87,7 +87,7 @@ def request_head(
                 raise UpstreamError("protocol", "the request has more than one field that frames its body")
             value = CHUNKED
             framed = True
-        lines.append(b"%b: %b" % (name, value))
+        lines.append(name + b": " + value)
     if not framed:
         if streamed:
             lines.append(b"Transfer-Encoding: chunked")

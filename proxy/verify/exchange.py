@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from proxy.model import Headers, Observation, Side, header
+from proxy.model import Headers, Observation, Side, media_type
 from proxy.readers.client_wire import gather
 from proxy.telemetry import UNTRACED, Untraced
 
 SWITCHING = 101
 PARTIAL = 206
+STREAM = "text/event-stream"
 NO_ROOM = "no_room"
 """The error of an observation whose body could not be held."""
 
@@ -132,7 +133,7 @@ class Exchange:
     def response_head(self, status: int, headers: Headers) -> None:
         self._status = status
         self._response_headers = headers
-        if status in (SWITCHING, PARTIAL) or (header(headers, b"content-type") or "").startswith("text/event-stream"):
+        if status in (SWITCHING, PARTIAL) or media_type(headers) == STREAM:
             # Nothing that will be compared: no byte of it needs to be held.
             self._resolve(None)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from comparators.model import Comparison
-from proxy.model import Observation, Verdict, header
+from proxy.model import Observation, Verdict, media_type
 
 _NOT_MODIFIED = 304
 _PARTIAL = 206
@@ -25,8 +25,7 @@ def primary_verdict(primary: Observation) -> Verdict | None:
         return Verdict.PRIMARY_ERROR
     if primary.status == _NOT_MODIFIED:
         return Verdict.NOT_MODIFIED
-    media_type = (header(primary.headers, b"content-type") or "").partition(";")[0].strip().lower()
-    if primary.status in (101, _PARTIAL) or media_type == "text/event-stream":
+    if primary.status in (101, _PARTIAL) or media_type(primary.headers) == "text/event-stream":
         return Verdict.NOT_COMPARABLE
     return None
 
