@@ -55,6 +55,7 @@ bench: install
 	$(BIN)/python -m tests.bench.bench_telemetry
 	$(BIN)/python -m tests.bench.bench_redact
 	$(BIN)/python -m tests.bench.bench_throughput
+	$(BIN)/python -m tests.bench.bench_cost
 	$(BIN)/python -m tests.bench.bench_isolation
 
 soak: install

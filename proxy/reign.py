@@ -104,8 +104,7 @@ class Reign:
             tap_faults=lambda: edge.tap_faults,
             refused_clients=lambda: edge.refused_clients,
         )
-        if verifier is not None:
-            watch_verification(figures, verifier)
+        watch_verification(figures, verifier)
 
     @property
     def watched(self) -> list[tuple[str, float]]:

@@ -105,8 +105,8 @@ class Reloader:
                     )
                 named = await self._stamps()
                 # Of a file that was not named before it is known only now; what changed meanwhile is found next.
-                taken = now if [one[0] for one in named] == [one[0] for one in now] else named
-                now = taken
+                seen = {one[0]: one for one in now}
+                taken = now = [seen.get(one[0], one) for one in named]
             before = now
 
     async def _waited(self) -> bool:

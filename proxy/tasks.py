@@ -41,6 +41,8 @@ class TaskGroup:
         """Wait up to `seconds` for all to end, then cancel the rest; returns how many were cancelled."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=seconds)
+            # Cancelled before its first step a task does nothing, not even what it would do at its end.
+            await asyncio.sleep(0)
         rest = set(self._tasks)
         for task in rest:
             task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from proxy import __version__
 from proxy.identity import Figures as IdentityFigures
@@ -10,6 +11,18 @@ from proxy.identity import Identity
 from proxy.ledger import Ledger
 from proxy.telemetry import Figures, Gauge
 from proxy.verify.verifier import Verifier
+
+OF_VERIFICATION = frozenset(
+    {
+        "shadowread.buffered.bytes",
+        "shadowread.compare.remembered",
+        "shadowread.compare.not_remembered",
+        "shadowread.compare.memo",
+        "shadowread.compare.waiting",
+        "shadowread.share",
+    }
+)
+"""What `watch_verification` shows."""
 
 
 def watch(
@@ -22,7 +35,10 @@ def watch(
     tap_faults: Callable[[], int] | None = None,
     refused_clients: Callable[[], int] | None = None,
 ) -> None:
-    """Show the id map, the ledger, the edge's taps, the exchanges under way and the build among the metrics."""
+    """Show the id map, the ledger, the edge's taps, the exchanges under way and the build among the metrics.
+
+    Of the ledger what this process counts: where workers count beside it, their figures are added to these.
+    """
 
     def told(read: Callable[[IdentityFigures], float]) -> Callable[[], dict[tuple[str, ...], float]]:
         return lambda: {(): read(identity.figures)}
@@ -55,26 +71,34 @@ def watch(
         Gauge(
             "shadowread.ledger.waiting",
             "Finished exchanges that are not yet written.",
-            lambda: {(): ledger.recording.waiting},
+            lambda: {(): ledger.own_recording.waiting},
         ),
         Gauge(
             "shadowread.ledger.dropped_traces",
             "Traces that did not fit the queue while nothing could be written.",
-            lambda: {(): ledger.recording.dropped_traces},
+            lambda: {(): ledger.own_recording.dropped_traces},
             counter=True,
         ),
         Gauge(
             "shadowread.ledger.misused",
             "Exchanges recorded twice, of which the second was ignored; above 0 is a bug.",
-            lambda: {(): ledger.recording.misused},
+            lambda: {(): ledger.own_recording.misused},
             counter=True,
         ),
     ):
         figures.gauge(gauge)
 
 
-def watch_verification(figures: Figures, verifier: Verifier) -> None:
-    """Show what comparisons cost less for having been made before, and how much is verified at all."""
+def watch_verification(figures: Figures, verifier: Verifier | None) -> None:
+    """Show what comparisons cost less for having been made before, and how much is verified at all.
+
+    None takes back what was shown of a verifier before: nothing is verified any more.
+    """
+    if verifier is None:
+        for shown in figures.gauges():
+            if shown.name in OF_VERIFICATION:
+                figures.gauge(replace(shown, read=dict))
+        return
     memo = verifier.memo
     for gauge in (
         Gauge(

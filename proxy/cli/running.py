@@ -29,7 +29,10 @@ async def running_configuration(settings: Settings) -> dict[str, Any] | None:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS)) as client,
             client.get(url, headers=headers, allow_redirects=False) as answer,
         ):
-            found = json.loads(await answer.content.read(MOST_BYTES))["configuration"]
+            content = b""
+            while len(content) < MOST_BYTES and (some := await answer.content.read(MOST_BYTES - len(content))):
+                content += some  # a read ends where a packet does
+            found = json.loads(content)["configuration"]
             refused = found["refused"]
             return {
                 "at": datetime.fromisoformat(found["loaded_at"]),

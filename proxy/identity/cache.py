@@ -195,5 +195,7 @@ class Cache:
             for _ in range(min(2 * weighs, len(self._gone))):
                 self._gone.popitem()
         if self._weight >= self._half:
+            # What is let go may be answered otherwise when it is asked for again, and nobody would notice.
+            self.version += bool(self._old)
             self._gone, self._old, self._young = self._old, self._young, {}
             self._weight = 0

@@ -246,7 +246,8 @@ class Identity:
             partners = [id_ for row in self._cache.rows(token) for id_ in (row.pair.legacy, row.pair.uuid)]
             for id_ in (token, *partners):
                 self._cache.forget(id_)
-                self._under_way.pop(id_, None)
+                if self._under_way.pop(id_, None) is not None:
+                    self._cache.version += 1
 
     async def ping(self) -> None:
         """IdentityError when the server of the id map does not answer now."""
@@ -300,6 +301,9 @@ class Identity:
         # Nobody may be waiting any more when it fails; the exception then counts as seen.
         wait.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waits.add(wait)
+        if not self._under_way.keys().isdisjoint(tokens):
+            # Two answers of different moments are coming, and who gets the older one must not remember what it led to.
+            self._cache.version += 1
         for token in tokens:
             self._under_way[token] = wait
         if self._tasks.start(self._fetch(tokens, wait), name="identity lookup") is None:

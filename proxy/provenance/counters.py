@@ -36,7 +36,8 @@ class Counters:
     """The scans of some tables since some moment long ago. One connection, opened when it is needed.
 
     A backend of Postgres adds what it counted at the end of a transaction, at most once a second, and ten seconds after
-    it has become idle at the latest (PGSTAT_MIN_INTERVAL and PGSTAT_IDLE_INTERVAL in pgstat.c).
+    it has become idle at the latest (PGSTAT_MIN_INTERVAL and PGSTAT_IDLE_INTERVAL in pgstat.c). It can be told to do so
+    at once (`pg_stat_force_next_flush`), but only over its own connection: so the twin's cannot.
     """
 
     def __init__(self, dsn: str, tables: Sequence[str]) -> None:

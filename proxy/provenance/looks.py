@@ -1,7 +1,10 @@
 """Looks at Postgres' counters for several domains at once: what may scan their tables beside the reads that are
 watched is held back, and each domain's reads are told from those of the others.
 
-A shadow that reads MongoDB must not be proven by scans that another domain's live reads have made of the same table.
+A shadow that reads MongoDB must not be proven by scans that another domain's reads have made of the same table:
+neither by live ones nor by those of its look. Postgres tells of them late (see `scans`), so all live reads that may
+touch what is watched are paused and have ended `scans.FLUSH_SECONDS` before the first look, and looks at a table in
+common are as far apart. Looks without one are made at the same time, so that all this is paid for once.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from proxy.window import Proof
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 10.0
-"""How long is waited for exchanges of paused domains that still settle: they go on reading until they have ended."""
+DRAIN_SECONDS = 30.0
+"""How long is waited for exchanges of paused domains that still settle: they go on reading until they have ended. A
+look at tables that other domains may still read after that proves nothing."""
 AT_ONCE = 12
 """Domains without a table in common that are read at once."""
 
@@ -79,6 +83,8 @@ class Looks:
         self._pace = pace
         self._held: set[str] = set()
         self._told = told
+        self._unsettled: frozenset[str] = frozenset()
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
         """Look at all of them. Raises what `told` raises."""
@@ -87,36 +93,44 @@ class Looks:
             self._hold(concerned(self._looks, self._tables))
             await self._drained()
             async with asyncio.TaskGroup() as group:
-                tasks = [(look, group.create_task(self._ready(look))) for look in self._looks]
-            made = [(look, one) for look, task in tasks if (one := task.result()) is not None]
-            # Those that stand alone come first: everything is paused for them, and then it is not for long.
-            for look, one in made:
-                if look.alone:
-                    await self._watch(look, one)
-            others = {look.domain: one for look, one in made if not look.alone}
-            room = asyncio.Semaphore(AT_ONCE)
+                tasks = [(look, group.create_task(self._readable(look))) for look in self._looks]
+            usable = {look.domain: requests for look, task in tasks if (requests := task.result())}
+            # Those for which all is paused come first, so that it is not for long.
+            made = sorted((look for look in self._looks if look.domain in usable), key=lambda look: not look.alone)
             async with asyncio.TaskGroup() as group:
-                for chain in chains([look for look in self._looks if look.domain in others]):
-                    group.create_task(self._chain([(look, others[look.domain]) for look in chain], room))
+                for chain in chains(made):
+                    group.create_task(self._chain([(look, usable[look.domain]) for look in chain]))
 
-    async def _chain(self, chain: Sequence[tuple[Look, scans.Ready]], room: asyncio.Semaphore) -> None:
-        async with room:
-            for look, one in chain:
-                await self._watch(look, one)
-
-    async def _ready(self, look: Look) -> scans.Ready | None:
+    async def _readable(self, look: Look) -> Sequence[ReadRequest]:
         try:
-            return await scans.ready(look.domain, look.tables, look.requests, self._reads, look.counters, self._pace)
+            await look.counters.read()  # what cannot be watched need not be read
+            return await scans.readable(look.domain, look.requests, self._reads)
         except ShadowreadError as error:
             await self._end(look, "unknown", str(error))
-            return None
+            return ()
 
-    async def _watch(self, look: Look, one: scans.Ready) -> None:
+    async def _chain(self, chain: Sequence[tuple[Look, Sequence[ReadRequest]]]) -> None:
+        for look, requests in chain:
+            # What was read so far, live or for the look before, has been told of afterwards.
+            await self._pace.sleep(scans.FLUSH_SECONDS)
+            await self._end(look, *await self._watch(look, requests))
+
+    async def _watch(self, look: Look, requests: Sequence[ReadRequest]) -> tuple[Proof, str]:
         try:
-            proof, text = await scans.watch(one, self._reads, self._pace)
+            background = await scans.quiet(look.counters, self._pace)
+            async with self._room:
+                proof, text = await scans.watch(
+                    look.domain, look.tables, requests, self._reads, look.counters, background, self._pace
+                )
         except ShadowreadError as error:
-            proof, text = "unknown", str(error)
-        await self._end(look, proof, text)
+            return "unknown", str(error)
+        others = (concerned([look], self._tables) - {look.domain}) & self._unsettled
+        if proof == "proven" and others:
+            return "unknown", (
+                f"exchanges of {', '.join(sorted(others))} were still being settled {DRAIN_SECONDS:g} s after the "
+                f"pause, and may have made the scans of {', '.join(look.tables)}; shorten settle"
+            )
+        return proof, text
 
     async def _end(self, look: Look, proof: Proof, text: str) -> None:
         del self._left[look.domain]
@@ -140,5 +154,6 @@ class Looks:
         while any(self._reads.busy(domain) for domain in self._held):
             if self._pace.monotonic() >= until:
                 log.info("some exchanges still settle while the scan counters are looked at")
+                self._unsettled = frozenset(domain for domain in self._held if self._reads.busy(domain))
                 return
             await self._pace.sleep(scans.POLL_SECONDS)

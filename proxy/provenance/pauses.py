@@ -52,8 +52,9 @@ class Pauses:
 
 
 def looked_up(settings: Settings) -> frozenset[str]:
-    """The tables that this proxy reads by itself, for the id map, whenever it compares anything."""
-    return frozenset(bare(one.table) for one in settings.ids.sources if not isinstance(one, FileSource))
+    """The tables that this proxy reads by itself, for the id map and for gaps, whenever it compares anything."""
+    sources = [one.table for one in settings.ids.sources if not isinstance(one, FileSource)]
+    return frozenset(bare(table) for table in (*sources, *(gap.table for gap in settings.gaps)))
 
 
 def bare(table: str) -> str:

@@ -1,4 +1,12 @@
-"""Whether Postgres saw the shadow's reads: its scan counters are held against reads that are made for that alone."""
+"""Whether Postgres saw the shadow's reads: its scan counters are held against reads that are made for that alone.
+
+A backend of Postgres tells what it counted up to ten seconds late, so a rise may be of reads that others made before:
+live ones before the pause, or those of another domain's look at the same table. The backends may be the twin's, which
+cannot be made to tell sooner from here, and when several of them tell one after the other it looks just like rounds of
+reads. So this is not judged by its pattern: between any read that this proxy has made, and that may have touched the
+tables, and a look at them lie `FLUSH_SECONDS` without one, after which there is nothing left to tell. A proof takes
+that much longer; a false one would be worse.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +25,7 @@ from proxy.settings import DomainSettings, Settings
 from proxy.window import Proof
 
 FLUSH_SECONDS = 12.0
-"""How long is waited for what Postgres counted; it tells that ten seconds late at the worst."""
+"""How long is waited for what Postgres counted; it tells that ten seconds late at the worst (`Counters`)."""
 SOON_SECONDS = 3.0
 """Most of it is told so soon."""
 POLL_SECONDS = 0.25
@@ -26,8 +34,7 @@ AGAIN_SECONDS = 1.1
 LEAST_SECONDS = 1.25
 """A silence that is shorter says nothing: what is counted meanwhile may be told of once a second."""
 LONGER = 2
-"""A background is watched this many times longer than a silence, from a fresh start: what was read just before the
-silence is told of in its first seconds."""
+"""A background that is not quiet is watched anew this many times longer, since the reads are held against it."""
 FEW = 10
 """A silence in which one scan came for so many reads is quiet enough: they will stand out."""
 ROUNDS = 2
@@ -168,60 +175,74 @@ class UnreadableError(ShadowreadError):
     """The shadow answers none of the requests that were to be repeated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A domain whose reads can be watched: requests that its shadow answers, and what is counted without any."""
-
-    domain: str
-    tables: Sequence[str]
-    requests: Sequence[ReadRequest]
-    counters: Counting
-    background: Background
-
-
 async def scan(
     domain: str, tables: Sequence[str], requests: Sequence[ReadRequest], reads: Reads, counters: Counting, pace: Pace
 ) -> tuple[Proof, str]:
-    """Pause the live shadow reads of `domain`, watch the counters, then read and watch them again.
+    """Pause the live shadow reads of `domain`, wait until nothing is told of late, and look.
 
-    Takes `pace.control` seconds twice at the least. Raises nothing but CancelledError.
+    Takes FLUSH_SECONDS and `pace.control` twice at the least. Raises nothing but CancelledError.
     """
     reads.pause(domain)
     try:
-        return await watch(await ready(domain, tables, requests, reads, counters, pace), reads, pace)
+        await counters.read()  # what cannot be watched need not be read
+        usable = await readable(domain, requests, reads)
+        await pace.sleep(FLUSH_SECONDS)
+        return await watch(domain, tables, usable, reads, counters, await quiet(counters, pace), pace)
     except ShadowreadError as error:
         return "unknown", str(error)
     finally:
         reads.resume(domain)
 
 
-async def ready(
-    domain: str, tables: Sequence[str], requests: Sequence[ReadRequest], reads: Reads, counters: Counting, pace: Pace
-) -> Ready:
-    """Find requests that can be repeated, and watch the counters of a domain whose live reads are paused.
+async def readable(domain: str, requests: Sequence[ReadRequest], reads: Reads) -> list[ReadRequest]:
+    """Those that can be repeated, of the last few requests. Raises UnreadableError where there are none.
 
-    Raises UnreadableError and CountersError.
+    Each is read once: what cannot be read proves nothing, and ids that are translated are known afterwards, so that the
+    reads that are watched make no scans by looking them up. Ids that the map does not know are looked up each time, and
+    where the tables are those of the id map that alone would prove a shadow that reads another store: requests with
+    such ids, like all that are answered with a remark, are left out.
     """
-    # Read once beforehand: what cannot be read proves nothing, and ids that are translated are known afterwards, so
-    # that the reads that are watched make no scans by looking them up.
-    usable = await _readable(domain, requests[-REQUESTS:], reads)
-    return Ready(domain, tables, usable, counters, await _quiet(counters, pace))
+    answers = [await reads.shadow_read(domain, request) for request in requests[-REQUESTS:]]
+    usable = [
+        request
+        for request, seen in zip(requests[-REQUESTS:], answers, strict=True)
+        if seen.error is None and seen.status is not None and seen.status < 400 and not seen.detail
+    ]
+    if not usable:
+        raise UnreadableError(f"the shadow answers none of {len(answers)} requests: {_told(answers)}")
+    return usable
 
 
-async def watch(made: Ready, reads: Reads, pace: Pace) -> tuple[Proof, str]:
+async def quiet(counters: Counting, pace: Pace) -> Background:
+    """Scans without shadow reads, FLUSH_SECONDS after the last that were made: few in the first `pace.control` seconds,
+    or those of a longer time after that. Raises CountersError."""
+    silence = max(pace.control, LEAST_SECONDS)
+    first = await _listen(counters, pace, silence)
+    return first if first.scans <= pace.reads / FEW else await _listen(counters, pace, LONGER * silence)
+
+
+async def watch(
+    domain: str,
+    tables: Sequence[str],
+    requests: Sequence[ReadRequest],
+    reads: Reads,
+    counters: Counting,
+    background: Background,
+    pace: Pace,
+) -> tuple[Proof, str]:
     """Repeat the requests while the domain is paused, and say what that proves. Raises CountersError."""
     most = MOST_TIMES * pace.reads // ROUNDS
-    loud = 2 * SIGMAS * made.background.spread(2 * pace.control)
+    loud = 2 * SIGMAS * background.spread(2 * pace.control)
     count = max(pace.reads // ROUNDS, min(ceil(loud), most))
     rounds: list[Figures] = []
     while len(rounds) < ROUNDS and all(one.seen for one in rounds):
-        found = await _round(made.domain, made.requests, reads, made.counters, pace, made.background, count, most)
+        found = await _round(domain, requests, reads, counters, pace, background, count, most)
         if found.faint and count < most:
             # Some trace, but too little to be told from chance: not each read need touch these tables.
             count, rounds = min(MORE * count, most), []
         else:
             rounds.append(found)
-    return judge(rounds, made.tables)
+    return judge(rounds, tables)
 
 
 async def _round(
@@ -256,29 +277,9 @@ async def _round(
         await pace.sleep(POLL_SECONDS)
 
 
-async def _readable(domain: str, requests: Sequence[ReadRequest], reads: Reads) -> list[ReadRequest]:
-    answers = [await reads.shadow_read(domain, request) for request in requests]
-    usable = [
-        request
-        for request, seen in zip(requests, answers, strict=True)
-        if seen.error is None and seen.status is not None and seen.status < 400
-    ]
-    if not usable:
-        raise UnreadableError(f"the shadow answers none of {len(requests)} requests: {_told(answers)}")
-    return usable
-
-
 def _told(answers: Sequence[Observation]) -> str:
     last = answers[-1] if answers else None
     return "there are none" if last is None else last.detail or last.error or f"status {last.status}"
-
-
-async def _quiet(counters: Counting, pace: Pace) -> Background:
-    """Scans without shadow reads: few in the first `pace.control` seconds, or those of a longer time after that."""
-    silence = max(pace.control, LEAST_SECONDS)
-    await pace.sleep(AGAIN_SECONDS)  # until most of what was read before has been told of
-    first = await _listen(counters, pace, silence)
-    return first if first.scans <= pace.reads / FEW else await _listen(counters, pace, LONGER * silence)
 
 
 async def _listen(counters: Counting, pace: Pace, seconds: float) -> Background:

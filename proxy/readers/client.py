@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections import deque
@@ -88,11 +89,13 @@ class HttpClient:
         *,
         on_informational: OnInformational | None = None,
         upgrade: bool = False,
+        crumbs: bool = True,
     ) -> ClientResponse:
         """Send one request and return once the final response head is in.
 
         `target` goes out byte for byte after the base URL's path, `headers` exactly as given but for the
         framing (see `request_head`). `upgrade` says that a 101 is welcome; the response then has `upgraded`.
+        `crumbs` as in `ClientResponse`.
         A GET, HEAD or OPTIONS whose reused connection closed before any response byte is tried once more on
         a fresh one, unless its body is a stream; nothing else is ever sent twice.
         """
@@ -107,7 +110,7 @@ class HttpClient:
         while True:
             connection = (None if fresh else self._take_idle()) or await self._acquire(fresh=fresh)
             reused = connection.uses > 0
-            response = ClientResponse(method, connection, on_informational, connection.loop)
+            response = ClientResponse(method, connection, on_informational, connection.loop, crumbs=crumbs)
             connection.begin(response, head, upgrade=upgrade)
             try:
                 if stream is not None and not response.has_head:
@@ -156,6 +159,9 @@ class HttpClient:
             self.released(connection)
             whole.fail(error)
             return whole
+        except BaseException:
+            self.released(connection)
+            raise
         connection.begin(whole, head)
         return whole
 
@@ -281,16 +287,16 @@ class HttpClient:
         now = asyncio.get_running_loop().time()
         while self._idle and (self._idle[0].closed or self._idle[0].touched < now - self._keep_alive):
             self._idle.popleft().close()
-        if self._idle_timeout:
-            for connection in tuple(self._open):
-                response = connection.response
-                if response is not None and response.deadline < now:
-                    connection.timed_out("no complete response in time")
-                    continue
-                if response is None or not response.timed or connection.touched > now - self._idle_timeout:
-                    continue
-                # While the request body is still coming, silence is the client's, unless the upstream
-                # has stopped taking it.
-                if response.waiting and (not connection.uploading or connection.write_paused):
-                    connection.timed_out(f"no byte from the upstream for {self._idle_timeout:g} s")
+        silent = now - (self._idle_timeout or math.inf)
+        for connection in tuple(self._open):
+            response = connection.response
+            if response is not None and response.deadline < now:
+                connection.timed_out("no complete response in time")
+                continue
+            if response is None or not response.timed or connection.touched > silent:
+                continue
+            # While the request body is still coming, silence is the client's, unless the upstream
+            # has stopped taking it.
+            if response.waiting and (not connection.uploading or connection.write_paused):
+                connection.timed_out(f"no byte from the upstream for {self._idle_timeout:g} s")
         self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep) if self._open else None

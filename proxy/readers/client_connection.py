@@ -11,7 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from proxy.errors import UpstreamError
 from proxy.readers.client_response import ClientResponse, UpgradedStream
 from proxy.readers.client_whole import Whole
-from proxy.readers.client_wire import content_length, head_fault, size_of
+from proxy.readers.client_wire import CRUMB, MAX_CRUMBS, content_length, head_fault, size_of
 
 Expected = ClientResponse | Whole
 
@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._plain = False  # the head is being parsed by itself
         self._left = 0  # bytes of a body that are still to come past the parser
         self._informational = 0
+        self._chunks = self._fed = 0  # pieces of a body that came by the parser, and their bytes
         self._finished = False
         self._keep = False
         self._excess = False
@@ -72,7 +73,7 @@ class Connection(asyncio.Protocol):
         self.uses += 1
         self.touched = self.loop.time()
         self.answered = self._headed = self._until_close = self._finished = False
-        self._informational = self._meta = self._left = 0
+        self._informational = self._meta = self._left = self._chunks = self._fed = 0
         self.expects_upgrade = upgrade
         if self._transport is None or self._transport.is_closing():
             self._break(UpstreamError("reset", "the upstream closed the connection"))
@@ -293,7 +294,14 @@ class Connection(asyncio.Protocol):
         if self._finished or self.response is None:
             self._excess = True
         else:
+            self._chunks += 1
+            self._fed += len(data)
+            if self._chunks > MAX_CRUMBS and self._fed < CRUMB * self._chunks and not self.response.crumbs:
+                raise UpstreamError("protocol", f"more than {MAX_CRUMBS} chunks of less than {CRUMB} bytes")
             self.response.feed(data)
+            if self.closed:
+                # Who takes it has had enough; the parser would go on through thousands of chunks more.
+                raise UpstreamError("reset", "the response is no longer wanted")
 
     def on_message_complete(self) -> None:
         if not self._headed or self.response is None or self.response.status == 101 or self._finished:

@@ -182,12 +182,14 @@ class ClientResponse(Buffer, Head):
     """One response. Must be read to its end or aborted; iterating gives the body piece by piece.
 
     A body that ends short of what was promised raises UpstreamError (reset or protocol), never ends quietly.
-    `timed` off lifts the idle timeout, for streams that may be silent on purpose.
+    `timed` off lifts the idle timeout, for streams that may be silent on purpose. `crumbs` off refuses a body in very
+    many tiny chunks (see `MAX_CRUMBS`).
     """
 
     __slots__ = (
         "_source",
         "chunked",
+        "crumbs",
         "headed",
         "headers",
         "length",
@@ -211,8 +213,10 @@ class ClientResponse(Buffer, Head):
         loop: asyncio.AbstractEventLoop,
         *,
         timed: bool = True,
+        crumbs: bool = True,
     ) -> None:
         super().__init__(source)
+        self.crumbs = crumbs
         self._source = source
         self.method = method
         self.on_informational = on_informational

@@ -10,11 +10,6 @@ from proxy.model import Headers
 from proxy.readers.client_response import Head, OnInformational, Source
 from proxy.readers.client_wire import gather
 
-CRUMB = 16
-MAX_CRUMBS = 10_000
-"""Pieces of a body that may be smaller than `CRUMB` bytes on average. Each costs a microsecond on the loop that clients
-wait for, however small it is, and megabytes of them would be seconds."""
-
 
 class Whole(Head):
     """Gathers one response of at most `limit` body bytes.
@@ -25,7 +20,6 @@ class Whole(Head):
 
     __slots__ = (
         "_done",
-        "_fed",
         "_limit",
         "_pieces",
         "_size",
@@ -44,6 +38,7 @@ class Whole(Head):
         "version",
     )
     timed = True
+    crumbs = False
     waiting = True
     on_informational: OnInformational | None = None
     upload: asyncio.Task[None] | None = None
@@ -64,7 +59,6 @@ class Whole(Head):
         self._done: Callable[[Whole], None] | None = done
         self._pieces: list[bytes] = []
         self._size = 0
-        self._fed = 0
 
     def arrived(self) -> None:
         """The head is complete."""
@@ -76,11 +70,8 @@ class Whole(Head):
         if self._done is None:
             return
         self._size += len(data)
-        self._fed += 1
         if self._size > self._limit:
             self._refuse("too_large", f"the body is over {self._limit} bytes")
-        elif self._fed > MAX_CRUMBS and self._size < CRUMB * self._fed:
-            self._refuse("protocol", f"more than {MAX_CRUMBS} pieces of less than {CRUMB} bytes")
         else:
             gather(self._pieces, data)
 

@@ -11,6 +11,10 @@ from proxy.model import Headers
 CHUNKED = b"chunked"
 MAX_FIELDS = 1_000
 """Fields of one response head; more is a fault of the upstream. What reads them costs by the field, not by the byte."""
+CRUMB = 16
+MAX_CRUMBS = 2_000
+"""Chunks of a body read for verification that may be smaller than `CRUMB` bytes on average. Each costs a microsecond on
+the loop that clients wait for, however small it is, and megabytes of them would be seconds."""
 _SMALL = 4 * 1024
 _VERSIONS = frozenset({"1.1", "1.0"})
 _REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")

@@ -89,7 +89,7 @@ class HttpReader:
         headers = request.headers
         if header(headers, b"host") is None:
             headers = ((b"Host", self._client.authority), *headers)
-        response = await self._client.send(request.method, request.target, headers, request.body or None)
+        response = await self._client.send(request.method, request.target, headers, request.body or None, crumbs=False)
         try:
             length = response.length or 0
             if length > self._max_body and request.method != "HEAD":

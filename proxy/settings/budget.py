@@ -33,7 +33,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one process of the proxy, with its comparison workers, may take at most. `serve --workers N` takes N."""
+    """What one process of the proxy, with its comparison workers, may take at most.
+
+    `serve --workers N` has N + 1: the first one watches over the others, and verifies what is proven and replayed.
+    """
 
     lines: tuple[Line, ...]
 

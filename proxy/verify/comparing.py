@@ -29,6 +29,12 @@ from proxy.verify.work import INLINE_BYTES, Job, Work, compare, response_of, rul
 
 _MEDIA_TYPE = b"content-type"
 """Read whatever the rules say: it decides how bodies are compared."""
+HEAVY_SECONDS = 0.005
+LIGHT_BYTES = 4 * 1024
+HEAVY_FOR = 60.0
+"""A pair that is equal costs what its bytes cost, but to tell what differs in a long array may take a hundred times as
+long (0.1 s for what may be compared on the loop at all). Where that took more than `HEAVY_SECONDS`, the route's pairs
+of more than `LIGHT_BYTES` are compared beside the loop for so many seconds."""
 
 
 class Compared(NamedTuple):
@@ -62,6 +68,7 @@ class Comparing:
         self._figures = figures
         self._pairings: dict[str, Pairings] = {}
         self._under_way: dict[tuple[str, int, int], asyncio.Event] = {}
+        self._heavy: dict[str, float] = {}
         self.memo = Memo(bounds.memo)
 
     def at_once(self, case: Case, primary: Observation, shadow: Observation, *, anew: bool) -> Matched | None:
@@ -79,7 +86,8 @@ class Comparing:
             if kept is not None:
                 return Matched(kept.tolerated, None)
         one, two = primary.body or b"", shadow.body or b""
-        if len(one) + len(two) > INLINE_BYTES:
+        size = len(one) + len(two)
+        if not self._here(case, size):
             return None
         outside = outside_of(primary, shadow, names, head_only=head_only)
         table, tokens = IdTable(), set[str]()
@@ -95,7 +103,7 @@ class Comparing:
         job = self._job(case, primary, shadow, table, outside)
         began = self._chance.monotonic()
         found = compare(job)
-        self._figures.compare(self._chance.monotonic() - began)
+        self._took(case, size, self._chance.monotonic() - began, found)
         if not found.equal:
             return None
         self._remember(case, rules, outside, primary, shadow, tokens, version, found)
@@ -150,6 +158,20 @@ class Comparing:
         outside = outside_of(before, after, names, head_only=case.exchange.method == "HEAD")
         return (await self._with(case, before, after, IdTable(), outside)).comparison
 
+    def _here(self, case: Case, size: int) -> bool:
+        """Whether a pair of bodies of this size is compared on the loop."""
+        if size > LIGHT_BYTES and case.route in self._heavy:
+            if self._chance.monotonic() < self._heavy[case.route]:
+                return False
+            del self._heavy[case.route]
+        return size <= INLINE_BYTES
+
+    def _took(self, case: Case, size: int, seconds: float, found: Comparison) -> None:
+        """Such a pair was compared on the loop."""
+        self._figures.compare(seconds)
+        if seconds > HEAVY_SECONDS and size > LIGHT_BYTES and not found.equal:
+            self._heavy[case.route] = self._chance.monotonic() + HEAVY_FOR
+
     @staticmethod
     def _texts(rules: Rules, outside: Outside, one: bytes, two: bytes) -> list[bytes]:
         """Where ids may stand that the comparison needs: a request id in another field would ask at every read."""
@@ -202,7 +224,11 @@ class Comparing:
             # What is believed lives here, so such comparisons cannot leave the process; a thread keeps the loop free.
             pairings = self._pairings.setdefault(case.domain, Pairings())
             result = await asyncio.to_thread(compare, job, pairings)
+        elif self._here(case, size := len(job.primary.body) + len(job.shadow.body)):
+            result = compare(job)
+            self._took(case, size, self._chance.monotonic() - began, result)
+            return result
         else:
-            result = await self._work.run(len(job.primary.body) + len(job.shadow.body), compare, job)
+            result = await self._work.apart(compare, job)
         self._figures.compare(self._chance.monotonic() - began)
         return result

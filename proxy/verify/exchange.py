@@ -161,7 +161,9 @@ class Exchange:
         return seen
 
     def release(self) -> None:
-        """Give back what was held. The observation keeps its own reference for as long as somebody needs it."""
+        """Give back what was held, and hold nothing more, should the answer still be coming. The observation keeps its
+        own reference for as long as somebody needs it."""
+        self._fail("cancelled")
         self._buffered.give_back(self._size + self._kept)
         self._size = self._kept = 0
         self._asked.clear()

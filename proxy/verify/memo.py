@@ -18,6 +18,8 @@ from proxy.model import Headers, Observation
 
 ENTRY_BYTES, FIELD_BYTES, TOLERATED_BYTES = 1_000, 150, 300
 """What an entry takes beside its bodies, fields and tolerances; and each of these beside its texts; by measurement."""
+SLACK = 100
+"""Bytes that the fields of an entry may grow by: a date or the id of a request has not always the same length."""
 LARGEST_SHARE = 8
 """A pair that would fill more than an eighth of the memory is not kept: it would drive all others out."""
 
@@ -42,7 +44,7 @@ class Outside(NamedTuple):
 class Entry:
     """`ids` is the id map's version and `until` the moment up to which it holds; `tolerated` counts again each time."""
 
-    __slots__ = ("ids", "outside", "primary", "rules", "seen", "shadow", "size", "tolerated", "until")
+    __slots__ = ("fields", "ids", "outside", "primary", "rules", "seen", "shadow", "size", "tolerated", "until")
 
     def __init__(
         self,
@@ -64,8 +66,10 @@ class Entry:
         self.seen: tuple[Headers, Headers] = (primary.headers, shadow.headers)
         """All fields with which the pair was seen last: while they are the same, so are those that count."""
 
-        self.size = ENTRY_BYTES + len(self.primary) + len(self.shadow) + sum(map(_weight, self.seen))
-        """Once and for all: fields seen later are much like the first."""
+        self.fields = SLACK + sum(map(_weight, self.seen))
+        """What the fields may weigh: of those seen later, heavier ones are not kept."""
+
+        self.size = ENTRY_BYTES + len(self.primary) + len(self.shadow) + self.fields
         self.size += sum([TOLERATED_BYTES + len(one.path) + len(one.rule) for one in tolerated])
 
 
@@ -135,7 +139,8 @@ class Memo:
             return True
         if kept.outside != outside_of(primary, shadow, ruled.names, head_only=head_only):
             return False
-        kept.seen = (primary.headers, shadow.headers)
+        if _weight(primary.headers) + _weight(shadow.headers) <= kept.fields:
+            kept.seen = (primary.headers, shadow.headers)
         return True
 
     def add(self, route: str, entry: Entry) -> None:

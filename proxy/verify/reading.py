@@ -81,7 +81,11 @@ class Reading:
                 self._told(facts, seen)
             done(seen)
 
-        asking = reader.ask(request, self._bounds.timeout, answered)
+        try:
+            asking = reader.ask(request, self._bounds.timeout, answered)
+        except BaseException:
+            self._places.give()
+            raise
         if asking is None:
             self._places.give()
             return None

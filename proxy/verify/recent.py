@@ -12,7 +12,7 @@ KEPT = 4
 EVERY = 16
 """Of the requests of a route that has enough, so many go by before one is taken."""
 LARGEST = 16 * 1024
-"""Characters of a target and its header fields; a larger request is not kept."""
+"""Characters of a target, its header fields and its body; a larger request is not kept."""
 
 
 class Recent:
@@ -29,7 +29,8 @@ class Recent:
             self._passed += 1
             if self._passed % EVERY:
                 return
-        if len(request.target) + sum(len(name) + len(value) for name, value in request.headers) > LARGEST:
+        bare = len(request.target) + len(request.body)
+        if bare + sum(len(name) + len(value) for name, value in request.headers) > LARGEST:
             return
         kept.pop(request.target, None)
         kept[request.target] = request

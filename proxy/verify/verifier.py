@@ -131,7 +131,7 @@ class Verifier:
         rest = list(self._gathering)
         for answers in rest:
             answers.give_up()
-            self._gathering.discard(answers)
+            self._no_longer_gathering(answers)
             self._finish(answers.case, End(Verdict.LOST, detail="the proxy stopped first"), answers.request)
         return len(rest) + await self._tasks.drain(max(0.0, until - self._chance.monotonic()))
 
@@ -234,9 +234,14 @@ class Verifier:
         if answers not in self._gathering:
             return  # stopped meanwhile
         case = answers.case
-        break_off = self._reading.ask(case.facts, answers.request, answers.shadow_came)
+        try:
+            break_off = self._reading.ask(case.facts, answers.request, answers.shadow_came)
+        except Exception:
+            # A task will meet the fault again, where it is told and counted.
+            log.exception("asking the shadow of %s failed", case.route)
+            break_off = None
         if break_off is None:
-            self._gathering.discard(answers)
+            self._no_longer_gathering(answers)
             self._start(case, None)
             return
         if answers.shadow is None and not answers.again:
@@ -245,29 +250,33 @@ class Verifier:
 
     def _both(self, answers: Answers) -> None:
         """Both answers are there, or all that are needed."""
-        self._gathering.discard(answers)
-        if not self._gathering:
-            self._gathered.set()
+        self._no_longer_gathering(answers)
+        case = answers.case
         try:
-            end = self._matched(answers)
+            matched = self._matched(answers)
         except Exception:
             # A task will meet the fault again, where it is told and counted.
-            log.exception("a comparison on the way of %s failed", answers.case.route)
-            end = None
-        if end is None:
-            self._start(answers.case, answers)
+            log.exception("a comparison on the way of %s failed", case.route)
+            matched = None
+        if matched is None:
+            self._start(case, answers)
+        else:
+            # Behind the `try`: a fault in here must not end the exchange a second time.
+            self._finish(case, matched[0], answers.request, subject=matched[1])
 
-    def _matched(self, answers: Answers) -> End | None:
-        """See an exchange to its end that can be seen to be a match at once."""
+    def _matched(self, answers: Answers) -> tuple[End, Subject] | None:
+        """The end of an exchange that can be seen to be a match at once, and whom it was about."""
         case = answers.case
         end = self._way.match_at_once(answers)
         if end is None:
             return None
         subject = subject_at_once(self._identity, case.entity, case.facts.entity) if was_there(end.primary) else NOBODY
-        if subject is None:
-            return None
-        self._finish(case, end, answers.request, subject=subject)
-        return end
+        return None if subject is None else (end, subject)
+
+    def _no_longer_gathering(self, answers: Answers) -> None:
+        self._gathering.discard(answers)
+        if not self._gathering:
+            self._gathered.set()
 
     def _start(self, case: Case, answers: Answers | None) -> None:
         """Go on in a task. There is room, since what is gathered counts as under way, unless others were faster."""

@@ -60,7 +60,10 @@ class Workers:
         self._grace = grace
         self._waiting: deque[Call] = deque()
         self._workers: set[Worker] = set()
-        self._tasks = TaskGroup(count)
+        self._ending: set[Worker] = set()
+        self._starting = 0
+        # A task that has just ended still counts for a round of the loop.
+        self._tasks = TaskGroup(2 * count)
         self._closed = False
 
     @property
@@ -81,7 +84,8 @@ class Workers:
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             self._waiting.append(Call(seconds, pieces, answer))
             self._deal()
-            if self._waiting and len(self._workers) + len(self._tasks) < self._count:
+            if self._waiting and len(self._workers) + self._starting < self._count:
+                self._starting += 1
                 self._tasks.start(self._start(), name="start of a comparison worker")
             try:
                 return await answer
@@ -97,7 +101,7 @@ class Workers:
         for worker in workers:
             worker.close()
         self._give_up()
-        for worker in workers:
+        for worker in {*workers, *self._ending}:
             await worker.ended.wait()
 
     def _deal(self) -> None:
@@ -121,6 +125,8 @@ class Workers:
                 _settle(call, WorkerDiedError(f"no worker process could be started: {error}"))
             self._waiting.clear()
             raise
+        finally:
+            self._starting -= 1
         self._workers.add(worker)
         self._deal()
 
@@ -149,8 +155,10 @@ class Workers:
         return worker
 
     def _lost(self, worker: Worker) -> None:
-        for call in worker.calls:
-            _settle(call, _GoneError(had=True))
+        for place, call in enumerate(worker.calls):
+            # It works through them in their order, so that it cannot have died of any but the first.
+            _settle(call, _GoneError(had=not place))
+        self._ending = {other for other in (*self._ending, worker) if not other.ended.is_set()}
         if worker in self._workers:
             self._workers.discard(worker)
             if not self._workers:

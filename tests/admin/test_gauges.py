@@ -10,7 +10,9 @@ from pathlib import Path
 from comparators.model import Difference, Kind
 from proxy.admin.domain_gauges import FIGURES, FRESH_SECONDS, LIMITS, DomainGauges, findings_by_state
 from proxy.admin.evidence import Evidence
-from proxy.ledger import Ledger
+from proxy.admin.gauges import watch
+from proxy.identity import Identity
+from proxy.ledger import Ledger, Recording
 from proxy.ledger.findings import Acceptance, accept, close
 from proxy.model import Outcome, Verdict
 from proxy.telemetry import Figures
@@ -99,6 +101,21 @@ async def test_findings_are_counted_in_the_states_that_the_ledger_gives_them(tmp
     assert {state: found["payments", state] for state in ("accepted", "gone", "returned")} == {
         "accepted": 1, "gone": 2, "returned": 1,
     }  # fmt: skip
+
+
+async def test_what_waits_with_workers_is_left_for_their_own_figures(tmp_path: Path) -> None:
+    settings, figures = settings_in(tmp_path), Figures()
+    async with recorded(settings) as ledger:
+        ledger.beside = lambda: [Recording(True, None, AT, 3, 4, 5, 6)]
+        watch(figures, identity=Identity.of(settings), ledger=ledger)
+        assert (ledger.recording.waiting, ledger.recording.misused) == (3, 6)
+        told = {gauge.name: dict(gauge.read()) for gauge in figures.gauges() if ".ledger." in gauge.name}
+    assert told == {
+        "shadowread.ledger.recording": {(): 1.0},
+        "shadowread.ledger.waiting": {(): 0},
+        "shadowread.ledger.dropped_traces": {(): 0},
+        "shadowread.ledger.misused": {(): 0},
+    }
 
 
 async def see(ledger: Ledger, path: str, at: datetime) -> None:

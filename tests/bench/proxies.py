@@ -187,11 +187,13 @@ def serve(
     core: int = PROXY_CORE,
     worker_core: int | None = LOAD_CORE,
     options: tuple[str, ...] = (),
+    program: tuple[str, ...] = ("proxy.cli",),
 ) -> Serving:
     """Start `shadowread serve` with a configuration and wait until it serves.
 
     Addresses, admin token and ledger (an SQLite file of its own) are added where `config` does not name them; `{name}`
-    must be new for this `owner`. `worker_core` None leaves the comparison workers on the proxy's core.
+    must be new for this `owner`. `program` is the module to run and its first arguments. `worker_core` None leaves the
+    comparison workers on the proxy's core.
     """
     folder = owner.folder / name
     folder.mkdir(mode=0o700)
@@ -205,7 +207,7 @@ def serve(
     path = folder / "shadowread.yaml"
     path.write_text(json.dumps(whole, indent=1))  # JSON is YAML
     path.chmod(0o600)
-    child = python(owner, name, core, "proxy.cli", "serve", "-c", str(path), *options)
+    child = python(owner, name, core, *program, "serve", "-c", str(path), *options)
     port, admin = told(owner, child, r"serving http://[^:]+:(\d+), admin port (\d+)")
     serving = Serving(child, int(port), int(admin), str(whole["admin"].get("token", token)))
     if worker_core is not None and worker_core != core:

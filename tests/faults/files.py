@@ -119,7 +119,11 @@ class DiskFaults:
         image = place.with_suffix(".img")
         with image.open("wb") as file:
             file.truncate(DISK_BYTES)
-        for command in (["mkfs.ext4", "-q", "-m", "0", image], ["mount", "-o", "loop", image, place]):
+        commands: list[list[str | Path]] = [
+            ["mkfs.ext4", "-q", "-m", "0", image],
+            ["mount", "-o", "loop", image, place],
+        ]
+        for command in commands:
             try:
                 done = subprocess.run(command, capture_output=True, check=False)
             except FileNotFoundError as error:
@@ -149,7 +153,9 @@ class DiskFaults:
     async def end(self) -> None:
         if self._freezer is not None:
             freezer, self._freezer = self._freezer, None
-            thawing = await asyncio.create_subprocess_exec("fsfreeze", "-u", self.place)
+            thawing = await asyncio.create_subprocess_exec(
+                "fsfreeze", "-u", self.place, stderr=asyncio.subprocess.DEVNULL
+            )  # it has thawed already where this process was held, too
             await thawing.wait()
             with suppress(ProcessLookupError):
                 os.killpg(freezer.pid, signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -13,6 +13,7 @@ from statistics import median
 from proxy.ledger import DomainCounts, Ledger, LedgerReader, Ticket
 from proxy.model import Outcome, Verdict
 from tests.faults.cases import AnyFault, Expected, Part
+from tests.faults.faultproxy import Fault
 from tests.faults.scenes import Scene, Stores, legacy, scene
 from tests.faults.timing import Timing
 
@@ -21,6 +22,8 @@ STEADY = 5
 SETTLED_SECONDS = 30.0
 """How long the beginning, or the end of what is under way, is waited for."""
 PROBE = 0.02
+AT_ONCE = (Fault.REFUSED, Fault.RESET)
+"""Faults that show soon: they last until they have shown to all that came meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +73,32 @@ class Books:
     def __init__(self, ledger: Ledger) -> None:
         self.begun = 0
         self.verdicts: Counter[Verdict] = Counter()
+        self._even = asyncio.Event()
         begin, record = ledger.begin, ledger.record
 
         def begun(domain: str, route: str) -> Ticket:
             self.begun += 1
+            self._even.clear()
             return begin(domain, route)
 
         def recorded(ticket: Ticket, outcome: Outcome) -> None:
             self.verdicts[outcome.verdict] += 1
             record(ticket, outcome)
+            if self.begun == self.verdicts.total():
+                self._even.set()
 
         ledger.begin, ledger.record = begun, recorded  # type: ignore[method-assign]
 
-    @property
-    def under_way(self) -> int:
-        return self.begun - self.verdicts.total()
+    async def even(self) -> None:
+        """Until every exchange that was begun has its verdict."""
+        if self.begun:
+            await self._even.wait()
 
 
 @dataclass
 class Row:
-    """What was seen of one fault of one part. Times are seconds; `normal` is from the end of the fault on."""
+    """What was seen of one fault of one part. Times are seconds; `normal` is from the end of the fault to the first of
+    `STEADY` exchanges in a row that were as ever."""
 
     part: str
     fault: str
@@ -131,8 +140,7 @@ class Round:
     async def _strike(self, fault: AnyFault, row: Row) -> None:
         expected = self._part.faults[fault]
         self._whole &= not expected.forgets
-        await self._until_normal(SETTLED_SECONDS)
-        await self._steady("before", row)
+        await self._until_steady(SETTLED_SECONDS)
         before = Counter(self._books.verdicts)
         answers, ended, unrecorded = await self._load(fault)
         await self._quiet()
@@ -140,11 +148,9 @@ class Round:
         self._judge_verdicts(row, expected, self._books.verdicts - before)
         if expected.unrecorded and not unrecorded:
             row.wrong.append("the ledger never said that it is not being written")
-        await self._until_normal(row.limit + SETTLED_SECONDS)
-        row.normal = asyncio.get_running_loop().time() - ended
+        row.normal = await self._until_steady(row.limit + SETTLED_SECONDS) - ended
         if row.normal > row.limit:
             row.wrong.append(f"normal after {row.normal:.1f} s, {row.limit:g} s allowed")
-        await self._steady("after", row)
         counts = (await self._ledger.domains())["things"]
         row.observed, row.summed = counts.observed, sum(counts.verdicts.values())
         row.wrong += self.unbalanced(counts)
@@ -181,6 +187,9 @@ class Round:
                     asked.append(group.create_task(self._ask()))
                     await asyncio.sleep(self._timing.pace)
                     unrecorded |= not self._ledger.recording.ok
+                if fault in AT_ONCE:
+                    await asyncio.wait(asked, timeout=SETTLED_SECONDS)
+                    await self._quiet()
             finally:
                 await self._here.part.end()
             ended = loop.time()
@@ -195,23 +204,27 @@ class Round:
         await self._quiet()
         if answer.status == 200 and not self._plain.raw:
             self._plain = answer
+        if self._ledger.recording.ok:
+            await self._ledger.flush()
         right = answer.raw == self._expected_bytes(answer.number)
         return right and self._books.verdicts[Verdict.MATCH] == matched + 1 and self._ledger.recording.ok
 
-    async def _until_normal(self, seconds: float) -> None:
+    async def _until_steady(self, seconds: float) -> float:
+        """Until `STEADY` exchanges in a row were as ever; when the first of them was. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        since, left = 0.0, STEADY
         async with asyncio.timeout(seconds):
-            while not await self._is_normal():
-                await asyncio.sleep(PROBE)
-
-    async def _steady(self, when: str, row: Row) -> None:
-        normal = [await self._is_normal() for _ in range(STEADY)]
-        if not all(normal):
-            row.wrong.append(f"{normal.count(False)} of {STEADY} exchanges {when} the fault were not as ever")
+            while left:
+                normal = await self._is_normal()
+                if normal and left == STEADY:
+                    since = loop.time()
+                left = left - 1 if normal else STEADY
+                await asyncio.sleep(0 if normal else PROBE)
+        return since
 
     async def _quiet(self) -> None:
         async with asyncio.timeout(SETTLED_SECONDS):
-            while self._books.under_way:
-                await asyncio.sleep(0.002)
+            await self._books.even()
 
     def _expected_bytes(self, number: int) -> bytes:
         """The bytes of a time without the fault: the first answer, with the thing that was asked for."""
@@ -234,7 +247,8 @@ class Round:
             elif one.status == 200 and one.raw != self._expected_bytes(one.number):
                 row.wrong.append(f"a client got other bytes: {one.raw!r}")
         # A client that waited for anything but the primary would have waited longer than this.
-        if not self._part.serves and row.slowest > 0.75 * self._timing.shadow_timeout:
+        patience = 0.75 * self._timing.shadow_timeout + (self._timing.lasting if expected.held else 0.0)
+        if not self._part.serves and row.slowest > patience:
             row.wrong.append(f"a client waited {row.slowest:.2f} s")
 
     def _judge_verdicts(self, row: Row, expected: Expected, seen: Counter[Verdict]) -> None:
@@ -247,17 +261,22 @@ class Round:
             row.wrong.append(f"the fault did not show: no {sorted(missing)}")
 
 
-async def run(part: Part, stores: Stores, timing: Timing, folder: Path) -> list[Row]:
-    """All faults of a part, one after another, in a proxy of its own; what is wrong is in the rows."""
-    with timing.applied():
-        async with scene(part.make, stores, timing, folder) as here:
-            round_ = Round(part, timing, here)
-            rows = [await round_.strike(fault) for fault in part.faults]
-            await here.application.stop()
-            reader = await LedgerReader.open(here.ledger)
-            try:
-                kept = (await reader.domains())["things"]
-            finally:
-                await reader.close()
-            rows[-1].wrong += [f"in the ledger, afterwards: {what}" for what in round_.unbalanced(kept)]
+async def run(part: Part, stores: Stores, timing: Timing, folder: Path, starting: asyncio.Lock) -> list[Row]:
+    """All faults of a part, one after another, in a proxy of its own; what is wrong is in the rows.
+
+    `timing` is applied by the caller. `starting` is held while the proxy starts: two cannot migrate their ledgers at
+    once in one process.
+    """
+    async with AsyncExitStack() as stack:
+        async with starting:
+            here = await stack.enter_async_context(scene(part.make, stores, timing, folder))
+        round_ = Round(part, timing, here)
+        rows = [await round_.strike(fault) for fault in part.faults]
+        await here.application.stop()
+        reader = await LedgerReader.open(here.ledger)
+        try:
+            kept = (await reader.domains())["things"]
+        finally:
+            await reader.close()
+        rows[-1].wrong += [f"in the ledger, afterwards: {what}" for what in round_.unbalanced(kept)]
     return rows

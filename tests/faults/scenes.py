@@ -23,7 +23,7 @@ from tests.faults.files import DiskFaults, FileFaults
 from tests.faults.timing import Timing
 
 THINGS = 20_000
-"""Things that both stores hold: each request of a case asks for another one."""
+"""Things that both stores hold, as many as `SCHEMA` makes: each request of a case asks for another one."""
 DATABASE = "shadowread_faults"
 
 
@@ -39,10 +39,10 @@ def number_of(target: bytes) -> int:
     return int(target.rpartition(b"/")[2][-8:], 16)
 
 
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE things (id uuid PRIMARY KEY, legacy_object_id char(24) NOT NULL UNIQUE, name text);
 INSERT INTO things SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
-  '65f1a2b3c4d5e6f7' || lpad(to_hex(n), 8, '0'), 'thing ' || n FROM generate_series(0, {THINGS - 1}) AS n;
+  '65f1a2b3c4d5e6f7' || lpad(to_hex(n), 8, '0'), 'thing ' || n FROM generate_series(0, 19999) AS n;
 """
 SHAPE = {"success": True, "data": {"one": "rows", "fields": ["id", "name"]}}
 POSTGRES: dict[str, Any] = {
@@ -160,9 +160,7 @@ async def scene(make: Maker, stores: Stores, timing: Timing, folder: Path) -> As
         yield Scene(proxy, broken, ledger, proxy.application)
 
 
-def _settings(
-    folder: Path, stores: Stores, timing: Timing, primary: str, twin: str, more: dict[str, Any]
-) -> Settings:
+def _settings(folder: Path, stores: Stores, timing: Timing, primary: str, twin: str, more: dict[str, Any]) -> Settings:
     ids = folder / "ids.json"
     ids.write_text(
         json.dumps([{"entity": "thing", "legacy": legacy(n), "uuid": uuid(n)} for n in range(timing.requests)])
@@ -179,7 +177,6 @@ def _settings(
             "ids": {"sources": more.get("sources", [{"file": str(ids)}])},
             "ledger": {"url": f"sqlite:///{folder / 'shadowread.db'}", **timing.ledger, **more.get("ledger", {})},
             "settle": timing.settle,
-            "limits": {"workers": 0},  # the bodies are small
             "drain": timing.drain,
             "domains": {"things": {"routes": [route]}},
         }
@@ -230,6 +227,5 @@ async def ledger_in_file(making: Making) -> tuple[Breakable, dict[str, Any]]:
 
 
 async def ledger_on_small_disk(making: Making) -> tuple[Breakable, dict[str, Any]]:
-    disk = making.stack.enter_context(DiskFaults.mounted(making.folder / "disk", making.timing.lasting + 5))
+    disk = making.stack.enter_context(DiskFaults.mounted(making.folder / "disk", making.timing.lasting))
     return disk, {"ledger": {"url": f"sqlite:///{disk.place / 'shadowread.db'}"}}
-

@@ -19,7 +19,7 @@ import simplejson
 from proxy.settings import Settings, show
 from tests.demo.trees import tree, wait_until_gone
 
-ROOT = Path.cwd()
+ROOT = Path(__file__).parents[2]
 SERVING = re.compile(r"serving (http://\S+), admin port (\d+)")
 START_SECONDS = 60.0
 
@@ -33,6 +33,12 @@ class Served:
     admin: str
     said: list[str]
     reading: asyncio.Task[None]
+
+    async def says(self, what: str, seconds: float = 10.0) -> None:
+        """Wait until its log has `what`. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while not any(what in line for line in self.said):  # noqa: ASYNC110 - a pipe is read meanwhile
+                await asyncio.sleep(0.01)
 
     async def ended(self, seconds: float) -> int:
         """Its exit status. Raises TimeoutError when it still runs after `seconds`."""
@@ -67,7 +73,7 @@ async def served(folder: Path, made: Settings) -> AsyncIterator[Served]:
             ready.set_exception(AssertionError(f"it ended before it served: {''.join(said)}"))
 
     reading = asyncio.ensure_future(read())
-    members = [process.pid]
+    members = tree(process.pid)
     try:
         async with asyncio.timeout(START_SECONDS):
             found = await ready

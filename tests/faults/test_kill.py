@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import random
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +46,7 @@ class Seen:
     findings: dict[str, int] = field(default_factory=dict)
     traces: set[str] = field(default_factory=set)
     looks: int = 0
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
     sent: int = 0
     answered: int = 0
 
@@ -57,18 +60,18 @@ class Seen:
             domain["verdicts"]["diff"],
             domain["observed"],
             {one["id"]: one["exchanges"] for one in findings},
-            {one["id"] for one in traces},
         )
+        self.traces |= {one["id"] for one in traces}
         self.looks += 1
+        self.looked.set()
 
-    def holds(self, diffs: int, observed: int, findings: dict[str, int], traces: set[str]) -> None:
+    def holds(self, diffs: int, observed: int, findings: dict[str, int]) -> None:
         """Nothing that was shown may be missing; then this is what was shown."""
         assert diffs >= self.diffs, f"{self.diffs} diffs were shown, {diffs} are there"
         assert observed >= self.observed
         for id_, exchanges in self.findings.items():
             assert findings.get(id_, 0) >= exchanges, f"a finding of {exchanges} exchanges has {findings.get(id_, 0)}"
-        assert traces >= self.traces, f"{len(self.traces - traces)} traces are gone"
-        self.diffs, self.observed, self.findings, self.traces = diffs, observed, findings, traces
+        self.diffs, self.observed, self.findings = diffs, observed, findings
 
 
 async def load(seen: Seen, url: str, chance: random.Random) -> None:
@@ -95,14 +98,13 @@ async def watch(seen: Seen, here: Served) -> None:
 async def live_and_die(seen: Seen, folder: Path, made: Settings, chance: random.Random) -> None:
     """One life under load, with a watcher who takes down what is shown; killed at any moment."""
     async with served(folder, made) as here:
-        looks = seen.looks
+        seen.looked.clear()
         async with asyncio.TaskGroup() as group:
             for _ in range(CLIENTS):
                 group.create_task(load(seen, here.url, chance))
-            watching = group.create_task(watch(seen, here))
-            while seen.looks == looks and not watching.done():
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(chance.random() * 0.6)
+            group.create_task(watch(seen, here))
+            await seen.looked.wait()
+            await asyncio.sleep(chance.random() * 1.2)
             here.kill()
 
 
@@ -119,15 +121,20 @@ async def killed_again_and_again(folder: Path, lives: int, seed: int) -> None:
         )
         for _ in range(lives):
             await live_and_die(seen, folder, made, chance)
-        assert seen.looks > lives
+        assert seen.looks >= lives
         assert seen.diffs > lives
         # The last one to start settles what the others have left.
         async with served(folder, made) as here, aiohttp.ClientSession() as session:
             await seen.look(session, here.admin)
             (domain,) = (await told(session, f"{here.admin}/api/v1/domains"))["domains"]
+            here.process.terminate()
+            assert await here.ended(30) == 0
     # A client may be told of an answer, or die waiting for it; what was begun for it is counted either way.
     assert seen.answered <= domain["observed"] <= seen.sent
     assert domain["verdicts"]["lost"] <= domain["observed"]
+    with closing(sqlite3.connect(folder / "shadowread.db")) as file:
+        kept = {id_ for (id_,) in file.execute("SELECT id FROM traces")}
+    assert kept >= seen.traces, f"{len(seen.traces - kept)} traces that were shown are gone"
     reader = await LedgerReader.open(made.ledger.url)
     try:
         counts = (await reader.domains())["things"]

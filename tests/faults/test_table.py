@@ -16,6 +16,7 @@ from tests.faults.run import run
 from tests.faults.scenes import Stores, fill
 from tests.faults.timing import QUICK
 
+
 @pytest.fixture
 async def stores(pg_server: PostgresServer, pg_database: str, mongo_url: str) -> AsyncIterator[Stores]:
     await fill(pg_database, mongo_url)
@@ -30,5 +31,6 @@ async def stores(pg_server: PostgresServer, pg_database: str, mongo_url: str) ->
 async def test_faults(part: Part, stores: Stores, tmp_path: Path) -> None:
     if part.root and os.geteuid() != 0:
         pytest.skip("making a disk takes root")
-    found = await run(part, stores, QUICK, tmp_path / "case")
+    with QUICK.applied():
+        found = await run(part, stores, QUICK, tmp_path / "case", asyncio.Lock())
     assert {row.fault: row.wrong for row in found if row.wrong} == {}

@@ -1,4 +1,4 @@
-"""How long a fault lasts and which limits the proxy runs under: short ones for tests, the defaults for a real minute."""
+"""How long a fault lasts, and the proxy's limits meanwhile: short ones for tests, the defaults for a real minute."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-from proxy.ledger import ledger, postgres, sqlite
+from proxy.ledger import behind, postgres, sqlite
 from proxy.settings.blocks import BreakerSettings, PrimarySettings, ShadowSettings
 
 
@@ -54,13 +54,13 @@ class Timing:
     def ledger_retry(self) -> float:
         """The longest wait between two attempts to write, and the longest attempt."""
         longest = self.of_ledger.get("ANSWER_SECONDS", postgres.ANSWER_SECONDS)
-        return self.of_ledger.get("SLOWEST_RETRY", ledger.SLOWEST_RETRY) + longest
+        return self.of_ledger.get("SLOWEST_RETRY", behind.SLOWEST_RETRY) + longest
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Meanwhile the ledger's own limits are those of `of_ledger`."""
         with ExitStack() as stack:
-            for module in (ledger, postgres, sqlite):
+            for module in (behind, postgres, sqlite):
                 for name in self.of_ledger.keys() & vars(module).keys():
                     stack.enter_context(patch.object(module, name, self.of_ledger[name]))
             yield

@@ -69,7 +69,7 @@ async def _ask_on(proxy: Crewed) -> None:
 async def _proven(proxy: Crewed) -> dict[str, Proof]:
     """What the scan counters have said, once they have of both domains."""
     ledger = proxy.application.ledger
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(110):
         while True:
             found: dict[str, Proof] = {}
             for domain in ("real", "fake"):

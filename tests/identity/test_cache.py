@@ -186,3 +186,13 @@ def test_answers_are_good_until_the_first_of_them_is_too_old() -> None:
     assert cache.good_until([legacy(1), legacy(3)], **ages) == 7.0
     assert cache.good_until([legacy(1), legacy(4)], **ages) == float("-inf")
     assert cache.good_until([], **ages) == float("inf")
+
+
+def test_the_version_changes_when_answers_are_let_go() -> None:
+    cache = Cache(10, 0.0)
+    cache.put({legacy(0): [row(0)]}, 0.0)
+    first = cache.version
+    for n in range(1, 30):
+        cache.put({legacy(n): [row(n)]}, 0.0)
+    assert cache.rows(legacy(0)) == []
+    assert cache.version != first, "what comes next may be another answer, with nothing to hold it against"

@@ -80,6 +80,21 @@ async def test_a_miss_is_forgotten_by_itself(identity: Identity, writer: Writer,
     assert legacy(61) in (await identity.lookup([legacy(61)])).by_legacy
 
 
+async def test_the_version_changes_when_an_answer_that_is_on_its_way_may_be_outdated(identity: Identity) -> None:
+    versions = [identity.version]
+    first = asyncio.create_task(identity.lookup([legacy(1)]))
+    await asyncio.sleep(0)
+    await identity.lookup([legacy(1)], fresh=True)
+    versions.append(identity.version)
+    await first
+    second = asyncio.create_task(identity.lookup([legacy(2)]))
+    await asyncio.sleep(0)
+    identity.forget([legacy(2)])
+    versions.append(identity.version)
+    await second
+    assert len(set(versions)) == 3
+
+
 async def test_fresh_asks_only_for_what_missed(identity: Identity) -> None:
     await identity.lookup([legacy(1)])
     queries = identity.figures.queries

@@ -152,7 +152,7 @@ async def test_a_lost_connection_within_a_write_repeats_nothing(
         exchange(ledger)
         diff(ledger, "t1")
         with monkeypatch.context() as patched:
-            patched.setattr("proxy.ledger.ledger.write_batch", cut)
+            patched.setattr("proxy.ledger.behind.write_batch", cut)
             await ledger.flush()
         assert not is_written(ledger)
         assert observed_by_route(spot) == {}

@@ -20,7 +20,7 @@ def test_a_domain_goes_on_when_the_last_one_who_paused_it_says_so() -> None:
     assert reads.pauses == 2
 
 
-def test_the_tables_of_the_id_map_are_known_without_their_schema() -> None:
+def test_the_tables_of_the_id_map_and_of_gaps_are_known_without_their_schema() -> None:
     made = Settings.model_validate(
         {
             "primary": {"url": "http://127.0.0.1:1"},
@@ -32,6 +32,7 @@ def test_the_tables_of_the_id_map_are_known_without_their_schema() -> None:
                     {"file": "ids.json"},
                 ]
             },
+            "gaps": [{"table": "app.missed", "id": "id"}],
         }
     )
-    assert looked_up(made) == {"id_map", "users"}
+    assert looked_up(made) == {"id_map", "users", "missed"}

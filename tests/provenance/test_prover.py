@@ -63,9 +63,11 @@ def settings(primary: str, shadow: str, dsn: str = "", sources: Sequence[Any] = 
     )
 
 
-async def until(ledger: Ledger, name: str, check: str, condition: Callable[[Standing], bool]) -> Standing:
+async def until(
+    ledger: Ledger, name: str, check: str, condition: Callable[[Standing], bool], seconds: float = 10
+) -> Standing:
     """Wait for a standing of the domain's current window that fulfils `condition`."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds):
         while True:
             if (window := ledger.window(name)) is not None:
                 for one in await ledger.ask(lambda c, id_=window.id: standing.standings(c, id_)):  # type: ignore[misc]
@@ -166,6 +168,7 @@ async def test_a_document_that_loses_its_version_is_no_other_build() -> None:
     assert second.primary.answer.since == START
 
 
+@pytest.mark.slow
 async def test_postgres_is_asked_when_a_window_begins(tmp_path: Path, pg_database: str) -> None:
     pool = await asyncpg.create_pool(pg_database, min_size=1, max_size=2)
     await pool.execute(
@@ -194,7 +197,7 @@ async def test_postgres_is_asked_when_a_window_begins(tmp_path: Path, pg_databas
             waiting = await until(ledger, "users", "scans", lambda one: one.proof == "unknown")
             assert waiting.text.startswith("not looked at yet")
             reads.ready = True
-            proven = await until(ledger, "users", "scans", lambda one: one.proof == "proven")
+            proven = await until(ledger, "users", "scans", lambda one: one.proof == "proven", seconds=60)
             assert proven.text.startswith("Postgres saw ")
             assert reads.pauses == 1
             ledger.restart("users", "by hand", now())

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.errors import UpstreamError
 from proxy.readers.client import ClientResponse, HttpClient
+from proxy.readers.client_whole import Whole
 from tests.edge.support import Script, Upstream, answering, until
 
 HOST = ((b"Host", b"a"),)
@@ -302,3 +303,20 @@ async def test_a_base_path_goes_before_the_target() -> None:
         await whole(await client.send("GET", "/a?b", HOST, None))
         await client.close()
     assert seen[0].startswith(b"GET /v1/a?b HTTP/1.1\r\n")
+
+
+async def test_a_whole_response_that_never_comes_ends_in_its_time_also_without_an_idle_timeout() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.read()
+
+    async with upstream(script, idle_timeout=0, keep_alive=0.2) as (client, _):
+        assert client.ask("GET", "/", HOST, limit=10, timeout=1.0, done=print) is None, "nothing is idle"
+        assert await whole(await client.send("GET", "/", HOST, None)) == b"ok"
+        ended: list[Whole] = []
+        assert client.ask("GET", "/", HOST, limit=10, timeout=0.1, done=ended.append) is not None
+        await until(lambda: ended)
+        assert ended[0].error is not None
+        assert ended[0].error.code == "timeout"
+        await until(lambda: not client.open_connections)

@@ -11,6 +11,8 @@ import pytest
 
 from proxy.model import ReadRequest, Side
 from proxy.readers.client import HttpClient
+from proxy.readers.client_response import ClientResponse
+from proxy.readers.client_wire import MAX_CRUMBS
 from proxy.readers.codings import CodingError, decode
 from proxy.readers.http import HttpReader, decoded
 from tests.edge.support import Script, answering, until
@@ -127,3 +129,24 @@ async def test_a_few_bytes_that_unfold_to_many_are_undone_in_a_thread(monkeypatc
     with pytest.raises(CodingError):
         await decoded(flood, fields, 50_000)
     assert where[2:] == [(True, 50_000)], "what is over the limit here is over it there"
+
+
+async def test_crumbs_are_given_up_before_the_loop_has_gone_through_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fed = 0
+    feed = ClientResponse.feed
+
+    def counted(response: ClientResponse, data: bytes) -> None:
+        nonlocal fed
+        fed += 1
+        feed(response, data)
+
+    monkeypatch.setattr(ClientResponse, "feed", counted)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with upstream(answering(head + b"2\r\nok\r\n" * 30_000 + b"0\r\n\r\n")) as (client, _):
+        got = await reader_of(client, 1_000_000).read(REQUEST, 5)
+    assert (got.error, got.status) == ("protocol", None)
+    assert fed == MAX_CRUMBS
+    async with upstream(answering(head + b"2\r\nok\r\n" * MAX_CRUMBS + b"0\r\n\r\n")) as (client, _):
+        assert (await reader_of(client, 1_000_000).read(REQUEST, 5)).body == b"ok" * MAX_CRUMBS

@@ -252,12 +252,20 @@ async def test_stage_sampling_redaction_and_settling_take_effect(tmp_path: Path)
         await at.reload(sampling=0.0)
         await at.fetch()
         assert (await at.counted(3)).verdicts[Verdict.NOT_SAMPLED] == 1
+        before = weakref.ref(at.application.verifier)
+        assert "\nshadowread_share 1.0" in await at.admin("/metrics")
         await at.reload(domains={"things": {"stage": "off", "routes": ["GET /api/things/{id}"]}})
         asked = len(at.shadow.heads)
         await at.fetch()
         assert len(at.shadow.heads) == asked
         assert at.application.verifier is None
+        shown = [line.split()[0] for line in (await at.admin("/metrics")).splitlines() if not line.startswith("#")]
+        assert [one for one in shown if "_share" in one or "_compare_" in one or "_buffered_" in one] == [
+            one for one in shown if "_compare_duration" in one
+        ], "what a verifier that is gone has shown"
+        await until(lambda: gc.collect() >= 0 and before() is None)
         await at.reload()
+        assert "\nshadowread_share 1.0" in await at.admin("/metrics")
         assert (await at.fetch()).startswith(b"HTTP/1.1 200")
         assert (await at.counted(4)).observed == 4
 

@@ -171,6 +171,21 @@ async def test_a_file_of_the_id_map_is_looked_at_too_also_a_new_one_that_is_stil
         await until(lambda: target.in_force.refused is None and target.in_force.reloads == 1)
 
 
+async def test_a_change_while_another_set_of_files_is_taken_over_is_found(tmp_path: Path) -> None:
+    async with watching(tmp_path) as (file, target, _):
+        (tmp_path / "more.json").write_text("[]")
+        take_over = target.reload
+
+        async def slowly(settings: Settings) -> None:
+            await take_over(settings)
+            if settings.sampling == 0.25:
+                file.write_text(file.read_text().replace("0.25", "0.125"))
+
+        target.reload = slowly  # type: ignore[method-assign]
+        file.write_text(GOOD.replace("RATE", "0.25").replace("ids.json", "more.json"))
+        await until(lambda: target.settings.sampling == 0.125)
+
+
 async def test_what_is_still_being_written_is_not_read(tmp_path: Path) -> None:
     async with watching(tmp_path) as (file, target, reloader):
         with file.open("w") as writing:

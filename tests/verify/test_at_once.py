@@ -12,8 +12,11 @@ import pytest
 
 from proxy.model import Headers, Verdict
 from proxy.opening import Opened
+from proxy.readers.http import HttpReader
+from proxy.verify import comparing
 from proxy.verify.exchange import Exchange
 from proxy.verify.verifier import Verifier
+from proxy.verify.work import compare
 from tests.e2e.backends import response
 from tests.verify.support import LEGACY, UUID, Scripted, get, opened
 
@@ -228,3 +231,71 @@ async def test_the_same_large_pair_at_once_is_compared_once(tmp_path: Path) -> N
             asked(verifier, json.dumps(body, indent=1).encode())
         assert await verdicts(made, 20) == {Verdict.MATCH: 20}
         assert sum(made.lasting.figures.timings()[1].series[()].counts) == 1
+
+
+async def test_an_exchange_that_needs_a_task_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    async with opened(tmp_path, Scripted({}), Scripted({})) as (made, verifier):
+        asked(verifier, {})  # nothing has connected to the shadow yet
+        async with asyncio.timeout(10):
+            assert await verifier.stop(30.0) == 0
+        assert await verdicts(made, 1) == {Verdict.MATCH: 1}
+        assert verifier.under_way == verifier.busy("things") == 0
+
+
+async def test_a_fault_at_the_end_of_an_exchange_ends_it_no_second_time(
+    equal: Equal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, verifier, _, _ = equal
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("told too much")
+
+    started = tasks(monkeypatch, verifier)
+    monkeypatch.setattr(verifier._recorder, "_ended", broken)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    asked(verifier, {"id": LEGACY, "a": 1})
+    assert await verdicts(made, 1) == {Verdict.MATCH: 1}
+    assert (verifier.under_way, verifier.busy("things"), started) == (0, 0, [])
+
+
+async def test_a_read_that_cannot_even_be_begun_goes_on_in_a_task(
+    equal: Equal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, verifier, _, _ = equal
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("not to be asked")
+
+    free = verifier._reading._places._free
+    monkeypatch.setattr(HttpReader, "ask", broken)
+    asked(verifier, {"id": LEGACY, "a": 1})
+    assert await verdicts(made, 1) == {Verdict.MATCH: 1}
+    assert "not to be asked" in caplog.text
+    assert (verifier.under_way, verifier.busy("things"), verifier._reading._places._free) == (0, 0, free)
+
+
+async def test_a_route_whose_differences_take_long_to_tell_is_compared_beside_the_loop(
+    equal: Equal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, verifier, _, shadow = equal
+    monkeypatch.setattr(comparing, "HEAVY_SECONDS", 0.0)
+    here: list[int] = []
+
+    def noted(job: Any, pairings: Any = None) -> Any:
+        here.append(len(job.primary.body))
+        return compare(job, pairings)
+
+    async def apart(function: Any, *args: Any) -> Any:
+        return compare(*args) if function is noted else function(*args)
+
+    monkeypatch.setattr(comparing, "compare", noted)
+    monkeypatch.setattr(verifier.work, "apart", apart)
+    shadow.body = {"id": UUID, "a": 2}
+    asked(verifier, {"id": LEGACY, "a": "x" * 5_000})
+    assert await verdicts(made, 1) == {Verdict.DIFF: 1}
+    asked(verifier, {"id": LEGACY, "a": "y" * 5_000})
+    assert await verdicts(made, 2) == {Verdict.DIFF: 2}
+    assert len(here) == 1, "the first one, once: what it took is known from then on"
+    asked(verifier, {"id": LEGACY, "a": 2})
+    assert await verdicts(made, 3) == {Verdict.DIFF: 2, Verdict.MATCH: 1}
+    assert len(here) == 2, "small ones stay"

@@ -64,3 +64,14 @@ async def test_the_client_goes_away() -> None:
     tap.cancelled()
     tap.end()
     assert (await tap.primary).error == "cancelled"
+
+
+async def test_what_comes_after_the_release_is_not_held() -> None:
+    buffered = Buffered(100)
+    tap = opened(buffered)
+    tap.response_head(200, ())
+    tap.response_body(b"12")
+    tap.release()
+    tap.response_body(b"345")
+    tap.end()
+    assert buffered.held == 0

@@ -86,6 +86,7 @@ def test_recent_requests_are_few_and_small() -> None:
         recent.add("things", "GET /{id}", get(f"/{number}"))
     for _ in range(2 * EVERY):
         recent.add("things", "GET /{id}", get("/large", ((b"X", b"x" * LARGEST),)))
+        recent.add("things", "GET /{id}", get("/large")._replace(body=b"x" * LARGEST))
     assert [one.target for one in recent.of("things")] == [f"/{number}" for number in range(KEPT)]
     for _ in range(2 * EVERY):
         recent.add("things", "GET /{id}", get("/new"))

@@ -113,3 +113,13 @@ def test_a_pair_that_would_drive_out_the_others_is_not_kept() -> None:
     none = Memo(0)
     remembered(none, ONE, TWO)
     assert find(none, ONE, TWO) is None
+
+
+def test_fields_that_grow_are_not_kept() -> None:
+    memo = Memo(40_000)
+    remembered(memo, ONE, TWO)
+    for size, kept in ((20, True), (30_000, False)):
+        grown = ONE._replace(headers=(*JSON[:1], (b"Date", b"x" * size)))
+        entry = find(memo, grown, TWO)
+        assert entry is not None, "no rule names the field"
+        assert (entry.seen[0] is grown.headers) is kept

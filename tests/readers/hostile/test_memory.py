@@ -72,7 +72,7 @@ async def serving(folder: Path, primary: str, twin: str) -> AsyncIterator[tuple[
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "proxy.cli", "serve", "-c", str(path), stderr=log
     )
-    members = []
+    members: set[tuple[int, int]] = set()
     try:
         async with asyncio.timeout(PATIENCE):
             while "serving http://" not in (text := (folder / "log.txt").read_text()):
@@ -136,10 +136,6 @@ async def test_memory_is_bounded_whatever_the_backends_send(tmp_path: Path) -> N
             asked = len(names) * ROUNDS
             verdicts = await _verdicts(admin, asked)
             grown = peak(pid) - before
-            print(
-                f"{asked} hostile exchanges, {grown / 2**20:.0f} MiB more, a client's longest wait "
-                f"{witness.longest * 1e3:.0f} ms of {witness.answers}: {verdicts}"
-            )
             assert grown < ALLOWED
             assert verdicts["shadow_error"] > len(hostile)
     finally:
