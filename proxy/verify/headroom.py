@@ -2,7 +2,7 @@
 
 Verification and the clients share one thread. When that needs more than its share of a processor core, clients wait,
 and verifying is what can be left out: the share of exchanges that is verified is halved for every look at which the
-thread was too busy, and grows back by a twentieth for every other (additive increase, multiplicative decrease).
+thread was too busy, and grows back by a tenth for every other (additive increase, multiplicative decrease).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-LOOK_EVERY = 0.1
-"""Seconds. Long against a single piece of work, short against what a person calls a stall."""
+LOOK_EVERY = 0.5
+"""Seconds. Long against a burst that passes by itself, short against a test of load."""
 LEAST = 0.01
 """What is verified at the busiest: a domain without a single comparison would look as if it had no traffic."""
-STEP = 0.05
+STEP = 0.1
 
 
 class Headroom:

@@ -15,8 +15,6 @@ from tests.faults.timing import Timing
 AnyFault: TypeAlias = Fault | FileFault | DiskFault
 MATCH, FAILED, OPEN = Verdict.MATCH, Verdict.SHADOW_ERROR, Verdict.BREAKER_OPEN
 PRIMARY = Verdict.PRIMARY_ERROR
-ROOM = 1.0
-"""Seconds that a busy machine may take beside what is waited for on purpose."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ OF_PRIMARY_STORE: Faults = {
     Fault.RESET: primary(502, 504),
     Fault.HANGING: primary(502, 504, 200),
     Fault.SLOW: primary(200, 502, 504, slow=True),
-    Fault.GARBAGE: primary(502, 504),
+    Fault.GARBAGE: primary(200, 502, 504),
     Fault.FLAPPING: primary(200, 502, 504, slow=True),
     Fault.AWAY: primary(200, 502, 504),
 }
@@ -113,19 +111,19 @@ OF_LEDGER: Faults = {fault: kept(unrecorded=fault not in (Fault.SLOW, Fault.FLAP
 
 
 def _now(timing: Timing) -> float:
-    return timing.primary_timeout + ROOM
+    return timing.primary_timeout + timing.room
 
 
 def _breaker(timing: Timing) -> float:
-    return timing.shadow_timeout + timing.breaker + ROOM
+    return timing.shadow_timeout + timing.breaker + timing.room
 
 
-def _identity(_timing: Timing) -> float:
-    return 2.0 + 0.25 + ROOM  # `Limits.timeout` and `Limits.hold_off` of the id map
+def _identity(timing: Timing) -> float:
+    return 2.0 + 0.25 + timing.room  # `Limits.timeout` and `Limits.hold_off` of the id map
 
 
 def _ledger(timing: Timing) -> float:
-    return timing.ledger_retry + ROOM
+    return timing.ledger_retry + timing.room
 
 
 PARTS = (

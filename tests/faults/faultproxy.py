@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from proxy.demo.servers import LOOPBACK, free_port
+from proxy.demo.servers import LOOPBACK
 from proxy.tasks import TaskGroup
 
 PIECE = 65_536
@@ -58,7 +58,11 @@ class FaultProxy:
         self._turns = TaskGroup(1)
         self._handled = 0
         self._quiet = asyncio.Event()
-        self.port = free_port()
+        # Bound for good and never listening: while nobody listens, no other process gets the port.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._held.bind((LOOPBACK, 0))
+        self.port: int = self._held.getsockname()[1]
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -72,6 +76,7 @@ class FaultProxy:
         if self._handled:
             self._quiet.clear()
             await self._quiet.wait()
+        self._held.close()
 
     async def begin(self, fault: Fault) -> None:
         """Let `fault` befall the server until `end`."""
@@ -91,15 +96,15 @@ class FaultProxy:
     async def end(self) -> None:
         """The server is well again."""
         fault, self._fault = self._fault, None
-        if fault is Fault.FLAPPING:
-            await self._turns.drain(0)
+        # It is waited for, not cancelled: a server that is just being made would go on listening, known to nobody.
+        await self._turns.drain(10 * TURN)
         if fault is Fault.AWAY:
             self._reset_all()
         self._moving.set()
         await self._listen()
 
     async def _flap(self) -> None:
-        while True:
+        while self._fault is Fault.FLAPPING:
             await self._refuse()
             await asyncio.sleep(TURN * (0.5 + self._chance.random()))
             await self._listen()
@@ -107,7 +112,9 @@ class FaultProxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+            self._server = await asyncio.start_server(
+                self._accept, LOOPBACK, self.port, reuse_port=True, reuse_address=False
+            )
 
     async def _refuse(self) -> None:
         server, self._server = self._server, None

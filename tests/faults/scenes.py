@@ -177,6 +177,7 @@ def _settings(folder: Path, stores: Stores, timing: Timing, primary: str, twin: 
             "ids": {"sources": more.get("sources", [{"file": str(ids)}])},
             "ledger": {"url": f"sqlite:///{folder / 'shadowread.db'}", **timing.ledger, **more.get("ledger", {})},
             "settle": timing.settle,
+            "limits": {"busy": 1.0},  # a busy machine must not leave out what is to be seen
             "drain": timing.drain,
             "domains": {"things": {"routes": [route]}},
         }

@@ -117,7 +117,7 @@ async def killed_again_and_again(folder: Path, lives: int, seed: int) -> None:
             shadow,
             ledger={"url": f"sqlite:///{folder / 'shadowread.db'}"},
             settle={"delay": 0.02, "factor": 1, "attempts": 1},
-            limits={"traces": 100_000},
+            limits={"traces": 100_000, "busy": 1.0},
         )
         for _ in range(lives):
             await live_and_die(seen, folder, made, chance)

@@ -14,7 +14,8 @@ from proxy.settings.blocks import BreakerSettings, PrimarySettings, ShadowSettin
 
 @dataclass(frozen=True)
 class Timing:
-    """Times are seconds. `pace` is between two requests while a fault lasts, `delay` is how late a slow server is.
+    """Times are seconds. `pace` is between two requests while a fault lasts, `delay` is how late a slow server is, `room`
+    is what a busy machine may take until all is normal, beside what is waited for on purpose.
 
     What is not said of the proxy's limits is as by default.
     """
@@ -22,6 +23,7 @@ class Timing:
     lasting: float
     pace: float
     delay: float
+    room: float
     primary: Mapping[str, Any] = field(default_factory=dict)
     shadow: Mapping[str, Any] = field(default_factory=dict)
     postgres: Mapping[str, Any] = field(default_factory=dict)
@@ -70,6 +72,7 @@ QUICK = Timing(
     lasting=1.2,
     pace=0.06,
     delay=0.15,
+    room=4.0,
     primary={"idle_timeout": 0.8, "connect_timeout": 0.8},
     shadow={"timeout": 1.0, "connect_timeout": 0.5, "breaker": {"failures": 8, "open_for": 0.4}},
     postgres={"statement_timeout": 0.8},
@@ -87,5 +90,5 @@ QUICK = Timing(
     },
 )
 """For the test suite."""
-MINUTE = Timing(lasting=60.0, pace=0.1, delay=0.5)
+MINUTE = Timing(lasting=60.0, pace=0.1, delay=0.5, room=1.0)
 """A minute of each fault under the limits that a configuration has by default."""
