@@ -14,8 +14,8 @@ from proxy.settings.blocks import BreakerSettings, PrimarySettings, ShadowSettin
 
 @dataclass(frozen=True)
 class Timing:
-    """Times are seconds. `pace` is between two requests while a fault lasts, `delay` is how late a slow server is, `room`
-    is what a busy machine may take until all is normal, beside what is waited for on purpose.
+    """Times are seconds. `pace` is between two requests while a fault lasts, `delay` is how late a slow server is,
+    `room` is what a busy machine may take until all is normal, beside what is waited for on purpose.
 
     What is not said of the proxy's limits is as by default.
     """
