@@ -13,6 +13,7 @@ import pytest
 
 from comparators.ids import IdPair
 from proxy.identity import FileSource, Identity, IdentityError, Limits, Source, TableSource
+from proxy.identity.service import AT_ONCE
 from tests.identity.conftest import ID_MAP, USERS, legacy, until, uuid
 
 Writer: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -243,3 +244,23 @@ def test_a_table_needs_a_database() -> None:
     sources: list[Source] = [ID_MAP]
     with pytest.raises(IdentityError, match=r"postgres\.dsn is not set"):
         Identity(None, sources)
+
+
+async def test_many_ids_are_looked_up_in_steps_between_which_others_get_their_turn(tmp_path: Path) -> None:
+    path = tmp_path / "ids.json"
+    path.write_bytes(orjson.dumps([{"entity": "user", "legacy": legacy(n), "uuid": uuid(n)} for n in range(4_000)]))
+    identity = Identity(None, [FileSource(path)])
+    await identity.start()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    table = await identity.lookup([legacy(n) for n in range(4_000)])
+    task.cancel()
+    assert len(table.plain) == 4_000
+    assert turns >= 4_000 // AT_ONCE - 1
