@@ -2,6 +2,7 @@
 
 Processor time per request is measured without a profiler; cProfile then says which share each step has of it. The
 profiler makes small functions look dearer than they are: the steps are to be read as an order, not to a microsecond.
+What the ledger costs comes out too high, since the profiler knows no greenlets: what runs meanwhile counts as its own.
 """
 
 from __future__ import annotations
