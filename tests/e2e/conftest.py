@@ -57,6 +57,8 @@ def settings(folder: Path, primary: str, shadow: str | None, /, **more: Any) -> 
             "drain": 1.0,
             "domains": {"things": {"routes": ["GET /api/things/{id}", "GET /api/things"]}},
             **more,
+            # How much is verified must not depend on what else the machine has to do.
+            "limits": {"busy": 1.0, **more.get("limits", {})},
         }
     )
 
