@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 SLOWEST_RETRY = 30.0
 """Seconds between two attempts when many have failed."""
+STALLED_SECONDS = 10.0
+"""After how long a write that neither ends nor fails is one that fails, for all who ask how the recording goes."""
+STALLED = f"a write has not ended in {STALLED_SECONDS:.0f} s"
 TIDY_EVERY = timedelta(hours=1)
 
 
@@ -99,7 +102,9 @@ class WritingBehind(LedgerReader):
                     await self._wake.wait()
             self._wake.clear()
             closing, waiters, self._waiters = self._closing, self._waiters, []
+            stalled = asyncio.get_running_loop().call_later(STALLED_SECONDS, self._health.failed, STALLED)
             written = await self._attempt(closing=closing)
+            stalled.cancel()
             delay = self._flush_seconds if written else min(max(delay, 0.1) * 2, SLOWEST_RETRY)
             if closing:
                 self._ended = True

@@ -30,7 +30,7 @@ from proxy.window import Watch, Window
 log = logging.getLogger(__name__)
 
 SHOWN_SECONDS = 2.0
-"""How long an answer waits for what it is about to tell to be written; a healthy disk takes milliseconds."""
+"""How long an answer waits for what it could tell to be written; a healthy disk takes milliseconds."""
 
 
 class Ledger(WritingBehind):
@@ -196,22 +196,20 @@ class Ledger(WritingBehind):
             return found, self._told(safe=safe)
 
     async def _write_first(self) -> bool:
-        """Write what waits before anybody is told of it: what was once shown must outlive a kill. Whether it is so.
+        """Write what waits before anybody is told of it: what was once shown must outlive a kill.
 
-        While the ledger is not being written this tries nothing, for then all that waits is told as it is.
+        Whether only what is written may be told: what takes longer to write than an answer waits is told another time.
+        While the ledger cannot be written this tries nothing, for then all that waits is told as it is.
         """
         if self._ended or self._health.reason is not None:
             return False
         if self._batch is None and not self._tally.waiting:
             return True
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(SHOWN_SECONDS):
                 await self.flush()
-        except TimeoutError:
-            return False
         return self._health.reason is None
 
     def _told(self, *, safe: bool) -> tuple[Waiting, ...]:
-        """Of what waits, that which may be told beside the file's answer: all of it, or where what came before is
-        `safe` in the file no exchange that ended since."""
+        """Of what waits, that which may be told beside the file's answer: all of it, or where `safe` no exchange."""
         return tuple(Waiting(timing=one.timing) for one in self._waiting()) if safe else self._waiting()

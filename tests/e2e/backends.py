@@ -64,6 +64,7 @@ async def fetch(url: str, target: bytes = b"/api/things/1", *fields: bytes, auth
     try:
         lines = [b"GET " + target + b" HTTP/1.1", b"Host: " + authority, b"Connection: close", *fields]
         writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
-        return await asyncio.wait_for(reader.read(), 30)
+        async with asyncio.timeout(30):  # wait_for may swallow the end of who asks, before Python 3.12
+            return await reader.read()
     finally:
         writer.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from proxy.ledger import Ledger, sqlite
+from proxy.ledger import Ledger, behind, sqlite
+from proxy.ledger import ledger as led
 from proxy.model import Verdict
 from tests.ledger.support import diff, exchange, opened, reading
 
@@ -49,9 +50,47 @@ async def test_all_is_told_while_nothing_can_be_written(tmp_path: Path, monkeypa
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     async with opened(tmp_path / "a.db", flush_seconds=LONG) as ledger:
         await ledger.flush()
-        with closing(sqlite3.connect(tmp_path / "a.db")) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with locked(tmp_path / "a.db"):
             diff(ledger, "t1")
             await ledger.flush()
             assert not ledger.recording.ok
             assert [one.id for one in await ledger.traces()] == ["t1"]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else writes to the file meanwhile; who tries waits."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def test_what_takes_long_to_write_is_told_when_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(led, "SHOWN_SECONDS", 0.05)
+    async with opened(tmp_path / "a.db", flush_seconds=LONG) as ledger:
+        await ledger.flush()
+        with locked(tmp_path / "a.db"):
+            diff(ledger, "t1")
+            assert await ledger.traces() == await ledger.findings() == []
+            counts = (await ledger.domains())["users"]
+            assert (counts.observed, counts.under_way) == (0, 1)
+            assert ledger.recording.ok
+        await ledger.flush()
+        assert [one.id for one in await ledger.traces()] == ["t1"]
+
+
+async def test_all_is_told_when_a_write_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(led, "SHOWN_SECONDS", 0.05)
+    monkeypatch.setattr(behind, "STALLED_SECONDS", 0.1)
+    async with opened(tmp_path / "a.db", flush_seconds=LONG) as ledger:
+        await ledger.flush()
+        with locked(tmp_path / "a.db"):
+            diff(ledger, "t1")
+            while ledger.recording.ok:
+                await ledger.domains()
+            assert ledger.recording.reason == behind.STALLED
+            assert [one.id for one in await ledger.traces()] == ["t1"]
+        await ledger.flush()
+        assert ledger.recording.ok
