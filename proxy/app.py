@@ -15,7 +15,7 @@ from proxy.crew import Crew
 from proxy.edge.server import Edge
 from proxy.errors import ShadowreadError
 from proxy.ledger import Ledger
-from proxy.opening import Lasting, identity_key, open_lasting
+from proxy.opening import Lasting, open_lasting
 from proxy.reign import Reign
 from proxy.reload import Reloader, Source, told
 from proxy.settings import Settings
@@ -98,7 +98,7 @@ class Application:
 
     async def _open_admin(self, reign: Reign) -> None:
         settings, figures = reign.settings, self._lasting.figures
-        reign.show_figures(self.edge, queue_depth=lambda: self._line.under_way)
+        self._line.show_figures(self.edge)
         for gauge in told(lambda: self.in_force):
             figures.gauge(gauge)
         self.admin = AdminSite(
@@ -129,9 +129,8 @@ class Application:
         Raises ReloadRefusedError, which says why they cannot take over; those before stay in force then.
         """
         async with self._reloading:
-            before = self._line.reign
-            refuse_fixed(before.settings, settings)
-            if settings != before.settings or identity_key(settings) != before.opened.identity_key:
+            refuse_fixed(self._line.reign.settings, settings)
+            if self._line.differs(settings):
                 try:
                     reign = await self._line.prepare(settings)
                 except (ShadowreadError, OSError) as error:
@@ -143,19 +142,9 @@ class Application:
             self.in_force = replace(self.in_force, refused=None)
 
     def _take_over(self, reign: Reign) -> None:
-        """All at once: no exchange may come between the windows of its rules and these rules."""
         settings, opened = reign.settings, reign.opened
-        opened.enter()
-        self.ledger.keep_within(
-            max_traces=settings.limits.traces,
-            max_trace_bytes=settings.limits.trace_bytes,
-            max_findings=settings.limits.findings,
-            gone_after=settings.findings.gone_after,
-        )
-        self._line.succeed(reign)
-        reign.take_over(self.edge)
+        self._line.succeed(reign, self.edge)
         self._pulse.watch(reign.watched)
-        reign.show_figures(self.edge, queue_depth=lambda: self._line.under_way)
         self.admin.serve_with(reign.evidence(), reign.readiness(self._crew), ids=opened.identity, replays=reign.replays)
         self.in_force = InForce(self._lasting.chance.now(), fingerprint(settings), reloads=self.in_force.reloads + 1)
         self._adopt(reign)

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
-from proxy.opening import Lasting
+from proxy.edge.server import Edge
+from proxy.opening import Lasting, identity_key
 from proxy.reign import Reign
 from proxy.settings import Settings
 from proxy.settings.changes import ReloadRefusedError
@@ -78,11 +79,33 @@ class Succession:
             await self._before[0].ended.wait()
         return await Reign.open(settings, self._lasting, before=self.reign, busy_before=self.busy_before)
 
-    def succeed(self, reign: Reign) -> None:
-        """`reign` is in force now. The one before ends in its own time."""
+    def differs(self, settings: Settings) -> bool:
+        """Whether anything would be otherwise under `settings` than under the configuration in force."""
+        now = self.reign
+        return settings != now.settings or identity_key(settings) != now.opened.identity_key
+
+    def succeed(self, reign: Reign, edge: Edge) -> None:
+        """`reign` is in force now, and `edge` serves under it; the one before ends in its own time.
+
+        All at once: no exchange may come between the windows of its rules and these rules.
+        """
+        limits, findings = reign.settings.limits, reign.settings.findings
+        reign.opened.enter()
+        self._lasting.ledger.keep_within(
+            max_traces=limits.traces,
+            max_trace_bytes=limits.trace_bytes,
+            max_findings=limits.findings,
+            gone_after=findings.gone_after,
+        )
         before, self.reign = _Ending(self.reign), reign
         self._before.append(before)
         self._ending.start(self._end(before), name="end of a configuration")
+        reign.take_over(edge)
+        self.show_figures(edge)
+
+    def show_figures(self, edge: Edge) -> None:
+        """Show what works under the configuration in force among the metrics."""
+        self.reign.show_figures(edge, queue_depth=lambda: self.under_way)
 
     async def end(self) -> None:
         """Close all of them; what is under way has its `drain`."""

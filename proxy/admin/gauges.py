@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from proxy import __version__
 from proxy.identity import Figures as IdentityFigures
@@ -11,18 +10,6 @@ from proxy.identity import Identity
 from proxy.ledger import Ledger
 from proxy.telemetry import Figures, Gauge
 from proxy.verify.verifier import Verifier
-
-OF_VERIFICATION = frozenset(
-    {
-        "shadowread.buffered.bytes",
-        "shadowread.compare.remembered",
-        "shadowread.compare.not_remembered",
-        "shadowread.compare.memo",
-        "shadowread.compare.waiting",
-        "shadowread.share",
-    }
-)
-"""What `watch_verification` shows."""
 
 
 def watch(
@@ -94,45 +81,46 @@ def watch_verification(figures: Figures, verifier: Verifier | None) -> None:
 
     None takes back what was shown of a verifier before: nothing is verified any more.
     """
-    if verifier is None:
-        for shown in figures.gauges():
-            if shown.name in OF_VERIFICATION:
-                figures.gauge(replace(shown, read=dict))
-        return
-    memo = verifier.memo
+
+    def told(read: Callable[[Verifier], float]) -> Callable[[], dict[tuple[str, ...], float]]:
+        return dict if verifier is None else lambda: {(): read(verifier)}
+
     for gauge in (
         Gauge(
             "shadowread.buffered.bytes",
             "Bytes of answers held for exchanges that have no verdict yet (limits.buffered bounds them).",
-            lambda: {(): verifier.held},
+            told(lambda v: v.held),
             unit="By",
         ),
         Gauge(
             "shadowread.compare.remembered",
             "Pairs that were not compared, because the same two answers were seen equal under the same rules and ids.",
-            lambda: {(): memo.hits},
+            told(lambda v: v.memo.hits),
             counter=True,
             unit="{exchange}",
         ),
         Gauge(
             "shadowread.compare.not_remembered",
             "Pairs that were looked for among those seen equal and had to be compared.",
-            lambda: {(): memo.misses},
+            told(lambda v: v.memo.misses),
             counter=True,
             unit="{exchange}",
         ),
         Gauge(
-            "shadowread.compare.memo", "Bytes of pairs seen equal (limits.memo).", lambda: {(): memo.bytes}, unit="By"
+            "shadowread.compare.memo",
+            "Bytes of pairs seen equal (limits.memo).",
+            told(lambda v: v.memo.bytes),
+            unit="By",
         ),
         Gauge(
             "shadowread.compare.waiting",
             "Comparisons and other work on large bodies that no worker has yet (limits.workers).",
-            lambda: {(): verifier.work.waiting},
+            told(lambda v: v.work.waiting),
         ),
         Gauge(
             "shadowread.share",
             "Share of the exchanges that is verified; below 1 the processor is short of time (limits.busy).",
-            lambda: {(): verifier.share},
+            told(lambda v: v.share),
         ),
     ):
         figures.gauge(gauge)

@@ -35,7 +35,7 @@ from proxy.fleet.messages import (
 )
 from proxy.fleet.telling import Telling
 from proxy.ledger import Ledger
-from proxy.opening import Lasting, identity_key, open_lasting
+from proxy.opening import Lasting, open_lasting
 from proxy.settings import Settings
 from proxy.succession import Succession
 from proxy.tail import Tail
@@ -84,7 +84,7 @@ class Worker:
         reign = self._line.reign
         reign.opened.enter()
         self._edge = reign.edge()
-        reign.show_figures(self._edge, queue_depth=lambda: self._line.under_way)
+        self._line.show_figures(self._edge)
         lasting.figures.gauge(used(str(self._begin.number)))
         await self._edge.start(self._begin.host, self._begin.port, reuse_port=True)
         self._stack.push_async_callback(lambda: self._edge.stop(self._line.reign.settings.drain))
@@ -145,25 +145,15 @@ class Worker:
 
     async def reload(self, settings: Settings) -> str | None:
         """Go on under `settings`; exchanges under way end as they began. Why they are not taken, None when they are."""
-        before = self._line.reign
-        if settings == before.settings and identity_key(settings) == before.opened.identity_key:
+        if not self._line.differs(settings):
             return None
         try:
             reign = await self._line.prepare(settings)
         except (ShadowreadError, OSError) as error:
             return str(error)
         paused, self._paused = self._paused, frozenset()
-        reign.opened.enter()
-        self.ledger.keep_within(
-            max_traces=settings.limits.traces,
-            max_trace_bytes=settings.limits.trace_bytes,
-            max_findings=settings.limits.findings,
-            gone_after=settings.findings.gone_after,
-        )
-        self._line.succeed(reign)
+        self._line.succeed(reign, self._edge)
         self.set_quiet(paused)
-        reign.take_over(self._edge)
-        reign.show_figures(self._edge, queue_depth=lambda: self._line.under_way)
         return None
 
     @property

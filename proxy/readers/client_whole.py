@@ -78,7 +78,7 @@ class Whole(Head):
     def finish(self) -> None:
         """Everything has been fed."""
         if self._done is not None:
-            self.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self.body = b"".join(self._pieces)
             self._end()
 
     def fail(self, error: UpstreamError) -> None:

@@ -54,12 +54,6 @@ def gather(pieces: MutableSequence[bytes], data: bytes) -> None:
         pieces.append(data)
 
 
-def tokens_of(headers: Headers, name: bytes) -> list[bytes]:
-    """The comma-separated values of all fields called `name` (lower case), in lower case."""
-    found = [value for key, value in headers if key.lower() == name]
-    return [token.strip(b" \t").lower() for value in found for token in value.split(b",")]
-
-
 def request_head(
     method: str, target: str, headers: Headers, body: bytes | None, *, streamed: bool
 ) -> tuple[bytes, int | None]:

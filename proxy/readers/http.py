@@ -66,9 +66,7 @@ class HttpReader:
         """
         if request.body:
             return None
-        headers = request.headers
-        if header(headers, b"host") is None:
-            headers = ((b"Host", self._client.authority), *headers)
+        headers = self._addressed(request.headers)
         clock, side = self._clock, self._side
         started = clock()
 
@@ -85,10 +83,12 @@ class HttpReader:
             request.method, request.target, headers, limit=self._max_body, timeout=timeout, done=answered
         )
 
+    def _addressed(self, headers: Headers) -> Headers:
+        """With a Host field: the caller's, else the backend's own name."""
+        return headers if header(headers, b"host") is not None else ((b"Host", self._client.authority), *headers)
+
     async def _fetch(self, request: ReadRequest) -> tuple[int, Headers, bytes]:
-        headers = request.headers
-        if header(headers, b"host") is None:
-            headers = ((b"Host", self._client.authority), *headers)
+        headers = self._addressed(request.headers)
         response = await self._client.send(request.method, request.target, headers, request.body or None, crumbs=False)
         try:
             length = response.length or 0

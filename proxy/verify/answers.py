@@ -15,7 +15,7 @@ class Answers:
     `shadow` stays None where it was not needed, and where a task has to read it (`again`).
     """
 
-    __slots__ = ("_ended", "again", "break_off", "case", "primary", "request", "shadow", "usable")
+    __slots__ = ("_ended", "again", "break_off", "case", "primary", "request", "shadow", "tried", "usable")
 
     def __init__(self, case: Case, request: ReadRequest, ended: Callable[[Answers], None]) -> None:
         self.case = case
@@ -25,6 +25,8 @@ class Answers:
         self.again = False
         self.usable = False
         """Whether the shadow can be held to the primary's answer."""
+        self.tried = False
+        """Whether they have been held against each other already, and nothing could be told at once."""
         self.break_off: Callable[[], None] | None = None
         """Ends the shadow's read, as long as it is under way."""
         self._ended: Callable[[Answers], None] | None = ended

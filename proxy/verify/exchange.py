@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from proxy.model import Headers, Observation, Side, media_type
+from proxy.model import Headers, Observation, Side
 from proxy.readers.client_wire import gather
 from proxy.telemetry import UNTRACED, Untraced
+from proxy.verify.judge import never_compared
 
-SWITCHING = 101
-PARTIAL = 206
-STREAM = "text/event-stream"
 NO_ROOM = "no_room"
 """The error of an observation whose body could not be held."""
 
@@ -133,8 +131,8 @@ class Exchange:
     def response_head(self, status: int, headers: Headers) -> None:
         self._status = status
         self._response_headers = headers
-        if status in (SWITCHING, PARTIAL) or media_type(headers) == STREAM:
-            # Nothing that will be compared: no byte of it needs to be held.
+        if never_compared(status, headers):
+            # No byte of it needs to be held.
             self._resolve(None)
 
     def response_body(self, chunk: bytes) -> None:

@@ -6,11 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from comparators.model import Comparison
-from proxy.model import Observation, Verdict, media_type
+from proxy.model import Headers, Observation, Verdict, media_type
 
 _NOT_MODIFIED = 304
+_SWITCHING = 101
 _PARTIAL = 206
 _SERVER_ERROR = 500
+
+
+def never_compared(status: int, headers: Headers) -> bool:
+    """Whether an answer is of a kind that is not compared, whatever is in it: a part, a stream, another protocol."""
+    return status in (_SWITCHING, _PARTIAL) or media_type(headers) == "text/event-stream"
 
 
 def primary_verdict(primary: Observation) -> Verdict | None:
@@ -25,7 +31,7 @@ def primary_verdict(primary: Observation) -> Verdict | None:
         return Verdict.PRIMARY_ERROR
     if primary.status == _NOT_MODIFIED:
         return Verdict.NOT_MODIFIED
-    if primary.status in (101, _PARTIAL) or media_type(primary.headers) == "text/event-stream":
+    if never_compared(primary.status, primary.headers):
         return Verdict.NOT_COMPARABLE
     return None
 

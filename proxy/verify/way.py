@@ -63,6 +63,7 @@ class Way:
             return None
         if header(primary.headers, _CODING) is not None or header(shadow.headers, _CODING) is not None:
             return None
+        answers.tried = True
         return self._at_once(case, primary, shadow)
 
     def _at_once(self, case: Case, primary: Observation, shadow: Observation) -> End | None:
@@ -106,7 +107,8 @@ class Way:
             return End(Verdict.NO_ROOM, primary=primary, shadow=shadow)
         if shadow_failed(shadow):
             return End(Verdict.SHADOW_ERROR, primary=primary, shadow=shadow, detail=failure_text(shadow))
-        if span is UNTRACED and (end := self._at_once(case, primary, shadow)) is not None:
+        tried = answers is not None and answers.tried
+        if span is UNTRACED and not tried and (end := self._at_once(case, primary, shadow)) is not None:
             return end
         try:
             async with self._comparing.turn(case, primary, shadow) as waited:
