@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 OPEN = frozenset({"/healthz", "/readyz"})
 """What programs may ask without the token; beside it are `/login` and what it needs from `/static/`."""
 WHO = web.RequestKey("who", Who)
+SCRAPE_SECONDS = 5.0
+"""How long metrics wait for what they tell of the gates: Prometheus gives up after ten by default."""
 NO_HEAD = ("/api/v1/gates/", "/api/v1/events")
 """A HEAD must not decide, and waits for nothing: aiohttp would answer it by running the handler."""
 
@@ -300,7 +302,7 @@ class AdminSite:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         try:
-            await self._desk.snapshot.overview()
+            await self._desk.snapshot.show_within(SCRAPE_SECONDS)
         except LedgerError as error:
             # All gates count as closed then; whether the ledger can be read is a figure of its own.
             log.warning("metrics: the gates could not be decided: %s", error)

@@ -83,6 +83,17 @@ class Snapshot:
             raise LedgerError(str(found)) from found
         return found
 
+    async def show_within(self, seconds: float) -> None:
+        """Have the metrics tell what is now. Raises LedgerError where that cannot be known within `seconds`; then what
+        they told before is taken back."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.overview()
+        except TimeoutError:
+            late = LedgerError(f"the ledger has not answered within {seconds:g} s")
+            self._show(late)
+            raise late from None
+
     def forget(self) -> None:
         """The next one who asks is shown what is then: somebody has changed something."""
         self._began = None

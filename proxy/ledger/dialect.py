@@ -19,7 +19,13 @@ Insert: TypeAlias = sqlite.Insert | postgresql.Insert
 
 def insert(connection: AsyncConnection, table: Table) -> Insert:
     """INSERT into `table`, as the database of `connection` says it."""
-    return postgresql.insert(table) if connection.dialect.name == POSTGRES else sqlite.insert(table)
+    return insert_in(connection.dialect.name, table)
+
+
+def insert_in(dialect: str, table: Table) -> Insert:
+    """INSERT into `table` as `dialect` says it: for statements that are made once, since making one takes longer than
+    having it executed."""
+    return postgresql.insert(table) if dialect == POSTGRES else sqlite.insert(table)
 
 
 def total(column: ColumnElement[Any]) -> ColumnElement[int]:

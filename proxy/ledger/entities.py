@@ -12,9 +12,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
-from proxy.ledger.dialect import insert
 from proxy.ledger.records import ENTITY_LIMIT
-from proxy.ledger.upsert import many
+from proxy.ledger.upsert import add_new
 
 SKETCH_LG_K = 14
 """A HyperLogLog sketch of 2**14 registers: 8 KiB, standard error 1.04 / sqrt(2**14) = 0.8 %."""
@@ -60,7 +59,7 @@ async def _write_window(
 ) -> None:
     table = schema.entity_counts
     names = [{"window": window, "domain": domain, "kind": kind, "n": 0} for kind in kinds]
-    await many(connection, insert(connection, table).on_conflict_do_nothing(), names)
+    await add_new(connection, table, names)
     rows = (
         await connection.execute(
             select(table.c.id, table.c.kind, table.c.sketch).where(table.c.window == window, table.c.domain == domain)
@@ -87,7 +86,7 @@ async def _count_exactly(
     table, counts = schema.entities, schema.entity_counts
     for kind, hashes in kinds.items():
         rows = [{"count_id": ids[kind], "hash": one} for one in sorted(hashes)]
-        await many(connection, insert(connection, table).on_conflict_do_nothing(), rows)
+        await add_new(connection, table, rows)
         n = select(func.count()).select_from(table).where(table.c.count_id == ids[kind]).scalar_subquery()
         await connection.execute(update(counts).where(counts.c.id == ids[kind]).values(n=n))
     rows_now = await connection.execute(select(counts.c.kind, counts.c.n).where(counts.c.id.in_(ids.values())))

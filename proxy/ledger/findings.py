@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row, String, case, column, delete, func, select, update, values
@@ -21,7 +22,7 @@ from comparators.model import Kind
 from proxy.errors import LedgerError
 from proxy.ledger import schema
 from proxy.ledger.details import DetailsBatch, FindingDelta, clean
-from proxy.ledger.dialect import Insert, greater, insert, lesser, total
+from proxy.ledger.dialect import Insert, greater, insert, insert_in, lesser, total
 from proxy.ledger.moments import MICROSECOND, from_us, maybe_from_us, to_us
 from proxy.ledger.tally import VerdictDelta
 from proxy.ledger.upsert import add, many, parts
@@ -37,6 +38,18 @@ RouteKey: TypeAlias = tuple[str, str]
 _IS_GONE = schema.findings.c.gone_at.is_not(None) & (
     func.coalesce(schema.findings.c.returned_at, 0) <= schema.findings.c.gone_at
 )
+
+
+_SEEN = (
+    select(
+        schema.findings.c.domain,
+        schema.findings.c.route,
+        func.min(schema.findings.c.seen_comparisons).label("seen"),
+    )
+    .where(~_IS_GONE)
+    .group_by(schema.findings.c.domain, schema.findings.c.route)
+)
+"""Of each route, by how many comparisons the longest unseen finding that is not gone was seen last."""
 
 
 class FindingState(StrEnum):
@@ -164,14 +177,17 @@ async def write_findings(connection: AsyncConnection, details: DetailsBatch, lim
                 "seen_comparisons": compared[finding.domain, finding.route],
             }
         )
-    await many(connection, _joining(insert(connection, table)), accepted)
+    await many(connection, _joining(connection.dialect.name), accepted)
     rows_over = [{"domain": domain, "differences": n} for domain, n in overflow.items()]
     await add(connection, schema.overflow, ("domain",), "differences", rows_over)
     return firsts
 
 
-def _joining(statement: Insert) -> Insert:
-    table, new = schema.findings, statement.excluded
+@cache
+def _joining(dialect: str) -> Insert:
+    table = schema.findings
+    statement = insert_in(dialect, table)
+    new = statement.excluded
     seen_since = _IS_GONE & (new.last_at > table.c.gone_at)
     return statement.on_conflict_do_update(
         index_elements=[table.c.id],
@@ -202,11 +218,7 @@ async def age_findings(connection: AsyncConnection, verdicts: Iterable[VerdictDe
     table = schema.findings
     if not latest:
         return
-    rows = await connection.execute(
-        select(table.c.domain, table.c.route, func.min(table.c.seen_comparisons).label("seen"))
-        .where(~_IS_GONE)
-        .group_by(table.c.domain, table.c.route)
-    )
+    rows = await connection.execute(_SEEN)
     # By how many comparisons the longest unseen one of each route was last seen.
     unseen = {(row.domain, row.route): row.seen for row in rows if (row.domain, row.route) in latest}
     why = f"not seen in {gone_after} comparisons of its route"

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import delete, select
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
 from proxy.ledger.details import clean
-from proxy.ledger.dialect import greater, insert
+from proxy.ledger.dialect import Insert, greater, insert_in
 from proxy.ledger.epoch import Epoch
 from proxy.ledger.moments import from_us, to_us
 from proxy.ledger.upsert import add, many
@@ -103,16 +104,21 @@ async def write_timing(connection: AsyncConnection, batch: TimingBatch, started:
         for (window, domain, began), watch in batch.watches.items()
         if window in started and to_us(watch.ended) >= started[window]
     ]
-    statement = insert(connection, table)
-    statement = statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns),
-        set_={"ended": greater(table.c.ended, statement.excluded.ended)},
-    )
-    await many(connection, statement, rows)
+    await many(connection, _extending(connection.dialect.name), rows)
     for window in {row["window"] for row in rows}:
         of = table.c.window == window
         oldest = select(table.c.began).where(of).order_by(table.c.began.desc()).offset(WATCHES).limit(1)
         await connection.execute(delete(table).where(of, table.c.began <= oldest.scalar_subquery()))
+
+
+@cache
+def _extending(dialect: str) -> Insert:
+    table = schema.watches
+    statement = insert_in(dialect, table)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={"ended": greater(table.c.ended, statement.excluded.ended)},
+    )
 
 
 async def paces(connection: AsyncConnection, windows: set[str]) -> Paces:

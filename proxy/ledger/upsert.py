@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
-from proxy.ledger.dialect import Insert, greater, insert, lesser
+from proxy.ledger.dialect import Insert, greater, insert_in, lesser
 
 CHUNK = 500
 """Rows or names a statement; SQLite takes at most 32,766 parameters."""
@@ -19,12 +20,26 @@ async def add(
     connection: AsyncConnection, table: Table, keys: tuple[str, ...], figure: str, rows: list[dict[str, Any]]
 ) -> None:
     """Add each row's `figure` to the one with the same keys, or make the row."""
-    statement = insert(connection, table)
-    statement = statement.on_conflict_do_update(
+    await many(connection, _adding(connection.dialect.name, table, keys, figure), rows)
+
+
+async def add_new(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Make the rows of which there is none with the same key."""
+    await many(connection, _adding_new(connection.dialect.name, table), rows)
+
+
+@cache
+def _adding(dialect: str, table: Table, keys: tuple[str, ...], figure: str) -> Insert:
+    statement = insert_in(dialect, table)
+    return statement.on_conflict_do_update(
         index_elements=[table.c[key] for key in keys],
         set_={figure: table.c[figure] + statement.excluded[figure]},
     )
-    await many(connection, statement, rows)
+
+
+@cache
+def _adding_new(dialect: str, table: Table) -> Insert:
+    return insert_in(dialect, table).on_conflict_do_nothing()
 
 
 def joining_verdicts(statement: Insert) -> Insert:

@@ -69,11 +69,14 @@ def cut_why(why: str) -> str:
     return clean(why)[:WHY_CHARACTERS]
 
 
+_NEWEST = select(schema.windows).where(
+    schema.windows.c.seq.in_(select(func.max(schema.windows.c.seq)).group_by(schema.windows.c.domain))
+)
+
+
 async def newest(connection: AsyncConnection) -> dict[str, Stored]:
     """The current window of each domain."""
-    table = schema.windows
-    last = select(func.max(table.c.seq)).group_by(table.c.domain)
-    rows = await connection.execute(select(table).where(table.c.seq.in_(last)))
+    rows = await connection.execute(_NEWEST)
     return {row.domain: _stored(row) for row in rows}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from proxy.ledger import schema
 from proxy.ledger.details import DetailsBatch, Place, clean, place_for
-from proxy.ledger.dialect import insert, total
+from proxy.ledger.dialect import Insert, insert_in, total
 from proxy.ledger.entities import write_entities
 from proxy.ledger.findings import age_findings, write_findings
 from proxy.ledger.minutes import add_minutes
@@ -20,7 +21,7 @@ from proxy.ledger.query import known_places
 from proxy.ledger.tally import Batch, RouteDelta, VerdictDelta
 from proxy.ledger.timing import write_timing
 from proxy.ledger.traces import TARGET_CHARACTERS, PackedTrace
-from proxy.ledger.upsert import CHUNK, add, joining_verdicts, many
+from proxy.ledger.upsert import CHUNK, add, add_new, joining_verdicts, many
 from proxy.ledger.windows import newest
 
 
@@ -66,9 +67,15 @@ async def is_written(connection: AsyncConnection, run: str, sequence: int) -> bo
 
 
 async def add_observed(connection: AsyncConnection, run: str, routes: Iterable[RouteDelta]) -> None:
+    rows = [{"run": run, **{name: getattr(route, name) for name in route.__slots__}} for route in routes]
+    await many(connection, _adding_observed(connection.dialect.name), rows)
+
+
+@cache
+def _adding_observed(dialect: str) -> Insert:
     table = schema.observed
-    statement = insert(connection, table)
-    statement = statement.on_conflict_do_update(
+    statement = insert_in(dialect, table)
+    return statement.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),
         set_={
             "observed": table.c.observed + statement.excluded.observed,
@@ -76,8 +83,6 @@ async def add_observed(connection: AsyncConnection, run: str, routes: Iterable[R
             "settled": statement.excluded.settled,
         },
     )
-    rows = [{"run": run, **{name: getattr(route, name) for name in route.__slots__}} for route in routes]
-    await many(connection, statement, rows)
 
 
 async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelta]) -> None:
@@ -96,8 +101,13 @@ async def add_verdicts(connection: AsyncConnection, deltas: Iterable[VerdictDelt
         }
         for one in deltas
     ]
-    await many(connection, joining_verdicts(insert(connection, schema.verdicts)), rows)
+    await many(connection, _adding_verdicts(connection.dialect.name), rows)
     await add_minutes(connection, deltas)
+
+
+@cache
+def _adding_verdicts(dialect: str) -> Insert:
+    return joining_verdicts(insert_in(dialect, schema.verdicts))
 
 
 async def fold_run(connection: AsyncConnection, run: str) -> None:
@@ -184,9 +194,9 @@ async def _write_traces(
                 "body": body,
             }
         )
-    await many(connection, insert(connection, table).on_conflict_do_nothing(), rows)
+    await add_new(connection, table, rows)
     links = [{"finding": finding, "trace": trace} for finding, trace in details.links]
-    await many(connection, insert(connection, schema.finding_traces).on_conflict_do_nothing(), links)
+    await add_new(connection, schema.finding_traces, links)
     await _prune(connection, bounds)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.admin import content
+from proxy.admin import site as admin_site
+from proxy.admin import snapshot as snapshot_module
 from proxy.admin.evidence import Evidence
 from proxy.admin.snapshot import Snapshot
 from proxy.errors import LedgerError
@@ -182,3 +184,15 @@ async def test_domains_are_told_while_findings_cannot_be_read(site: Site, monkey
     for path in ("/findings/x", "/decisions", "/domains/users"):
         answer = await site.get(path, Accept="text/html")
         assert (answer.status, "the disk is gone" in await answer.text()) in ((503, True), (404, False)), path
+
+
+async def test_metrics_do_not_wait_for_a_ledger_that_hangs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(_self: Evidence) -> Any:
+        await asyncio.Event().wait()
+
+    open_, closed = (f'shadowread_gate_open{{domain="users"}} {figure}' for figure in ("1.0", "0.0"))
+    assert open_ in await (await site.get("/metrics")).text()
+    monkeypatch.setattr(snapshot_module, "FRESH", 0.0)
+    monkeypatch.setattr(admin_site, "SCRAPE_SECONDS", 0.05)
+    monkeypatch.setattr(Evidence, "overview", hangs)
+    assert closed in await (await site.get("/metrics")).text(), "an open gate that nobody can know of any more"
