@@ -21,7 +21,8 @@ from proxy.tasks import TaskGroup
 __all__ = ["ClientResponse", "HttpClient"]
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods tried again on a stale connection. PUT and DELETE are idempotent but writes: never repeated."""
+"""Methods tried again on a stale connection, and with which no body is expected. PUT and DELETE are idempotent but
+writes: never repeated."""
 
 
 class HttpClient:
@@ -97,7 +98,9 @@ class HttpClient:
         framing (see `request_head`). `upgrade` says that a 101 is welcome; the response then has `upgraded`.
         `crumbs` as in `ClientResponse`.
         A GET, HEAD or OPTIONS whose reused connection closed before any response byte is tried once more on
-        a fresh one, unless its body is a stream; nothing else is ever sent twice.
+        a fresh one, unless its body is a stream; nothing else is ever sent twice. Where such a request has a body, its
+        connection is closed afterwards: an upstream that looks for none there would take it for the next request, and
+        answer that to somebody else.
         """
         known = body if isinstance(body, bytes) else None
         stream = None if body is None or isinstance(body, bytes) else body
@@ -106,12 +109,13 @@ class HttpClient:
         head, length = request_head(method, target, headers, known, streamed=stream is not None)
         if known:
             head += known
+        repeatable = method in _REPEATABLE
         fresh = False
         while True:
             connection = (None if fresh else self._take_idle()) or await self._acquire(fresh=fresh)
             reused = connection.uses > 0
             response = ClientResponse(method, connection, on_informational, connection.loop, crumbs=crumbs)
-            connection.begin(response, head, upgrade=upgrade)
+            connection.begin(response, head, upgrade=upgrade, last=repeatable and bool(known or stream))
             try:
                 if stream is not None and not response.has_head:
                     connection.uploading = True
@@ -121,7 +125,7 @@ class HttpClient:
                 await response.headed
             except UpstreamError as error:
                 stale = reused and error.code == "reset" and not connection.answered
-                if stale and stream is None and not fresh and method in _REPEATABLE:
+                if stale and stream is None and not fresh and repeatable:
                     fresh = True
                     continue
                 await response.stop_upload()

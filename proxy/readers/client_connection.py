@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._informational = 0
         self._chunks = self._fed = 0  # pieces of a body that came by the parser, and their bytes
         self._finished = False
-        self._keep = False
+        self._keep = self._last = False
         self._excess = False
         self._error: UpstreamError | None = None
         self._tunnel: UpgradedStream | None = None
@@ -67,14 +67,16 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.uses = 0
 
-    def begin(self, response: Expected, head: bytes, *, upgrade: bool = False) -> None:
-        """Send a request head (with a body that is known); `response` takes what comes back."""
+    def begin(self, response: Expected, head: bytes, *, upgrade: bool = False, last: bool = False) -> None:
+        """Send a request head (with a body that is known); `response` takes what comes back. `last`: nothing else is
+        sent on this connection."""
         self.response = response
         self.uses += 1
         self.touched = self.loop.time()
         self.answered = self._headed = self._until_close = self._finished = False
         self._informational = self._meta = self._left = self._chunks = self._fed = 0
         self.expects_upgrade = upgrade
+        self._last = last
         if self._transport is None or self._transport.is_closing():
             self._break(UpstreamError("reset", "the upstream closed the connection"))
         else:
@@ -319,7 +321,7 @@ class Connection(asyncio.Protocol):
 
     def _end_exchange(self) -> None:
         response = self._detach()
-        reusable = not self._excess and not self.uploading and self._keep
+        reusable = not self._excess and not self.uploading and self._keep and not self._last
         if self.uploading and response.upload is not None:
             response.upload.cancel()
         self.uploading = False

@@ -160,6 +160,26 @@ async def test_a_write_is_never_repeated(method: str) -> None:
         assert (len(seen), server.connections) == (2, 1)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_an_upstream_takes_for_a_request_in_a_body_is_answered_to_nobody(streamed: bool) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Looks for no body behind a GET, and takes its time over what it finds there."""
+        while True:
+            targets = [(await reader.readuntil(b"\r\n\r\n")).split(b" ")[1]]
+            if targets == [b"/hidden"]:
+                targets.append((await reader.readuntil(b"\r\n\r\n")).split(b" ")[1])
+            for target in targets:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
+
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    headers = (*HOST, (b"Content-Length", b"%d" % len(hidden)))
+    async with upstream(script) as (client, server):
+        assert await whole(await client.send("GET", "/1", headers, pieces(hidden) if streamed else hidden)) == b"/1"
+        for target in ("/2", "/3"):
+            assert await whole(await client.send("GET", target, HOST, None)) == target.encode()
+        assert server.connections == 2
+
+
 async def test_a_connection_idle_too_long_is_not_used() -> None:
     async with upstream(answering(OK), keep_alive=0.05) as (client, server):
         await whole(await client.send("GET", "/", HOST, None))
