@@ -10,6 +10,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy.errors import UpstreamError
 from proxy.readers.client_response import ClientResponse, UpgradedStream
+from proxy.readers.client_upload import send_body
 from proxy.readers.client_whole import Whole
 from proxy.readers.client_wire import CRUMB, MAX_CRUMBS, content_length, head_fault, size_of
 
@@ -83,33 +84,13 @@ class Connection(asyncio.Protocol):
             self._transport.write(head)
 
     async def upload(self, body: AsyncIterable[bytes], length: int | None) -> None:
-        """Send a streamed body: `length` bytes exactly, or chunked when None. Breaks the exchange on failure."""
+        """Send a streamed body as `send_body` does. Breaks the exchange on failure."""
         response = self.response
-        left = length
         try:
-            async for chunk in body:
-                if not chunk:
-                    continue
-                if left is None:
-                    self.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-                else:
-                    left -= len(chunk)
-                    if left < 0:
-                        raise UpstreamError("protocol", "the request body is longer than its Content-Length")
-                    self.write(chunk)
-                await self.drain()
-            if left is None:
-                self.write(b"0\r\n\r\n")
-            elif left:
-                raise UpstreamError("protocol", f"the request body ended {left} bytes short")
+            await send_body(self, body, length)
         except UpstreamError as error:
             if self.response is response:
                 self._break(error)
-        except Exception as error:  # noqa: BLE001 - whatever the body's source raises ends this exchange only
-            if self.response is response:
-                cause = UpstreamError("protocol", "the request body broke off")
-                cause.__cause__ = error
-                self._break(cause)
         finally:
             if self.response is response:
                 self.uploading = False
