@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from proxy.cli.common import config_option, json_option, print_json, printable, settings_of
 from proxy.settings import FileSource, Settings, json_schema, show
 from proxy.settings.budget import Budget, budget
+from proxy.settings.budget_units import EARLIER
 
 EPILOG = """\b
 Examples:
@@ -74,6 +75,8 @@ def _memory(memory: Budget) -> Iterator[str]:
             rows.append((f"{group}:", _mebibytes(memory.of(group)), "", ""))
         rows.append((f"  {line.what}", _mebibytes(line.size), line.formula, line.bound))
     rows.append(("all", _mebibytes(memory.total), "", ""))
+    more = f"{EARLIER} x (verification + ids + workers), while earlier configurations end"
+    rows.append(("after a reload, beside it", _mebibytes(memory.reloading), more, ""))
     what, size, how, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
     for row in rows:
         yield f"{printable(row[0]):{what}}  {row[1]:>{size}}  {row[2]:{how}}  {row[3]}"

@@ -48,11 +48,18 @@ class Budget:
         """The bytes of one group of lines."""
         return sum(line.size for line in self.lines if line.group == group)
 
+    @property
+    def reloading(self) -> int:
+        """What comes to it after a reload, as long as exchanges are ending under earlier configurations, if those were
+        like this one."""
+        return unit.EARLIER * sum(self.of(group) for group in ("verification", "ids", "workers"))
+
     def as_json(self) -> dict[str, Any]:
         """Sizes are bytes."""
         groups = dict.fromkeys(line.group for line in self.lines)
         return {
             "total": self.total,
+            "while_reloading": self.total + self.reloading,
             "groups": {group: self.of(group) for group in groups},
             "lines": [
                 {"group": line.group, "what": line.what, "bytes": line.size, "formula": line.formula,

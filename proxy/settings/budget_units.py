@@ -79,6 +79,10 @@ LISTENERS, LISTENER_BATCHES = 50, 40 * 200 * 512
 """Who listens, and what may wait for one of them: batches, exchanges in each, bytes of one."""
 SERIES, SERIES_BYTES = 50_000, 512
 
+# --- reload ---
+
+EARLIER = 3
+
 # --- comparison ---
 
 COMPARED_FACTOR = 4

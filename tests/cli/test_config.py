@@ -21,8 +21,10 @@ def test_the_budget_stands_behind_the_configuration(run: Run, tmp_path: Path) ->
     assert lines
     assert all(line.startswith("#") for line in lines[1:])
     total = f"{told['total'] / 1024**2:,.1f} MiB"
-    assert lines[-1].split("  ")[0] == "# all"
-    assert total in lines[-1]
+    *_, everything, reloading = lines
+    assert everything.split("  ")[0] == "# all"
+    assert total in everything
+    assert f"{(told['while_reloading'] - told['total']) / 1024**2:,.1f} MiB" in reloading
     for line in told["lines"]:
         row = next(one for one in lines if one.startswith(f"#   {line['what']} "))
         assert f"{line['bytes'] / 1024**2:,.1f} MiB" in row

@@ -17,7 +17,7 @@ from comparators.compare import compare_bodies
 from comparators.ids import IdPair, IdTable, Pairings
 from comparators.model import Tolerated
 from comparators.rules import compile_rules
-from proxy import sides, tail
+from proxy import sides, succession, tail
 from proxy.admin import events, listener
 from proxy.identity import pairs, service
 from proxy.identity.cache import Cache
@@ -62,6 +62,7 @@ ROUTED: dict[str, Any] = {"domains": {"users": {"routes": [{"route": "GET /users
         (unit.LOOKUP_IDS, service.Limits().tokens),
         (unit.TRACES_WAITING, details.QUEUE_BYTES),
         (unit.SAMPLES, 2 * details.SAMPLE_CHARACTERS + 96),
+        (unit.EARLIER, succession.MOST_ENDING),
         (unit.ENTITIES, records.ENTITY_LIMIT),
         (unit.PLACES, 2 * details.TOLERATED_PLACES),
         (unit.MINUTES, tally.MINUTES_WAITING),
@@ -199,6 +200,8 @@ def test_every_limit_moves_it(before: dict[str, Any], after: dict[str, Any], mor
 def test_it_is_the_sum_of_its_lines_and_groups() -> None:
     told = budget(Settings.model_validate(ROUTED)).as_json()
     assert told["total"] == sum(line["bytes"] for line in told["lines"]) == sum(told["groups"].values())
+    renewed = sum(told["groups"][group] for group in ("verification", "ids", "workers"))
+    assert told["while_reloading"] == told["total"] + unit.EARLIER * renewed
     assert all(line["bytes"] > 0 and line["formula"] for line in told["lines"])
     settings = {name for line in told["lines"] for name in (line["setting"] or "").split(", ") if name}
     known = Settings()
