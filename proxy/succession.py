@@ -121,10 +121,12 @@ class Succession:
 
     async def _end(self, one: _Ending) -> None:
         try:
-            await one.reign.rest()
-            while one.reign.in_use and not await _set_within(one.hurry, LOOK_SECONDS):
-                pass
-            await one.reign.end()
+            try:
+                await one.reign.rest()
+            finally:
+                while one.reign.in_use and not await _set_within(one.hurry, LOOK_SECONDS):
+                    pass
+                await one.reign.end()
         finally:
             self._before.remove(one)
             one.ended.set()

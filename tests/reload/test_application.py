@@ -322,6 +322,22 @@ async def test_requests_to_be_replayed_are_still_known(tmp_path: Path) -> None:
         assert (answer.answer, "as it came" in answer.text) == ("gone", True)
 
 
+async def test_what_cannot_be_stopped_is_closed_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with reloading(tmp_path, ONE, ONE) as at:
+        before = at.application._line.reign
+        closed: list[bool] = []
+
+        async def fault() -> None:
+            raise RuntimeError("a fault of ours")
+
+        before._watching.push_async_callback(fault)
+        before._stack.callback(closed.append, True)
+        await at.reload(compare=FORGIVING)
+        await until(lambda: at.application._line.ending == 0)
+        assert closed
+        assert "end of a configuration failed" in caplog.text
+
+
 async def test_what_is_over_is_let_go_of(tmp_path: Path) -> None:
     async with reloading(tmp_path, ONE, ONE) as at:
         gone: list[weakref.ref[Any]] = []
